@@ -1,0 +1,1 @@
+//! Who may do what: a principal, and one decision for each action.

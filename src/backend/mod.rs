@@ -1,0 +1,106 @@
+//! The blob backend: five verbs on immutable objects (DESIGN.md section 2).
+//!
+//! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
+//! *create if absent*. A backend knows neither repositories nor HTTP.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use thiserror::Error;
+
+/// Five verbs on immutable objects. Cancelling a call leaves the object whole or absent.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Creates `key` with the concatenation of `body`. When it returns, in either way, the object that is
+    /// there is durable. Of any number of simultaneous creates of one key exactly one is `Created`.
+    async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError>;
+
+    /// The bytes of `key`, or those of `range` (byte offsets). A range that reaches past the end is cut
+    /// at the end; one that starts at or past the end gives no bytes.
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BackendError>;
+
+    /// The keys that begin with `prefix` and are greater than `after`, in byte order, at most `limit` of them.
+    /// Fewer than `limit` means that there are no more. An empty `after` starts at the beginning.
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Key>, BackendError>;
+
+    /// Deletes the keys; those that are absent already count as deleted.
+    async fn delete(&self, keys: &[Key]) -> Result<(), BackendError>;
+
+    /// Creates `to` with the bytes of `from`, without moving them through this process where that is possible.
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError>;
+}
+
+/// The outcome of a create that has an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    Created,
+    AlreadyExists,
+}
+
+/// Why a backend did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum BackendError {
+    #[error("object {0} does not exist")]
+    NotFound(Key),
+    /// The store did not answer, or not usefully. Whether the operation took effect is **unknown**.
+    #[error("the store did not answer: {0}")]
+    Unavailable(#[source] io::Error),
+    /// No effect: the disk or the quota is full.
+    #[error("the store is full: {0}")]
+    Full(#[source] io::Error),
+    /// No effect: the store may only be read.
+    #[error("the store is read-only: {0}")]
+    ReadOnly(String),
+    /// No effect: the credentials do not allow it.
+    #[error("the store denied access: {0}")]
+    Denied(String),
+}
+
+impl BackendError {
+    /// Whether the operation certainly had no effect and would not have one if it were repeated at once.
+    pub fn is_definite(&self) -> bool {
+        !matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// The name of an object: `/`-separated components of `A-Z a-z 0-9 . _ - !`, none of them empty, `.` or `..`,
+/// at most 255 bytes each and 1,024 in all.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("not an object key: {0:?}")]
+pub struct InvalidKey(pub String);
+
+impl Key {
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidKey> {
+        let text = text.into();
+        let legal = text.len() <= 1024 && text.split('/').all(is_component);
+        if legal { Ok(Self(text)) } else { Err(InvalidKey(text.to_string())) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_component(part: &str) -> bool {
+    let legal_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'!');
+    !matches!(part, "" | "." | "..") && part.len() <= 255 && part.bytes().all(legal_byte)
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! Charts: archives, versions and the index. No I/O, no async.

@@ -1,0 +1,140 @@
+//! Time, randomness and ids as inputs: the core asks this seam, so that tests and the simulator can answer.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use uuid::{NoContext, Uuid};
+
+/// Where the core gets time and randomness from.
+pub trait Clock: Send + Sync + 'static {
+    /// Wall-clock time; may jump in either direction, so it decides ages only and never order.
+    fn now(&self) -> Timestamp;
+    /// Time since some fixed moment of this process; never runs backwards.
+    fn monotonic(&self) -> Duration;
+    /// 128 fresh random bits.
+    fn random(&self) -> u128;
+
+    /// A UUID v7 whose time part is `at` (RFC 9562 section 5.7).
+    fn uuid(&self, at: Timestamp) -> Uuid {
+        let micros = at.micros().max(0) as u64;
+        let stamp =
+            uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, (micros % 1_000_000) as u32 * 1_000);
+        let time_only = Uuid::new_v7(stamp).as_u128() & !LOW_74_BITS;
+        Uuid::from_u128(time_only | (self.random() & LOW_74_BITS & !VERSION_AND_VARIANT) | V7_MARK)
+    }
+}
+
+const LOW_74_BITS: u128 = (1 << 80) - 1;
+const VERSION_AND_VARIANT: u128 = (0xf << 76) | (0b11 << 62);
+const V7_MARK: u128 = (0x7 << 76) | (0b10 << 62);
+
+/// The machine's clock and the operating system's randomness.
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(since.as_micros() as i64)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn random(&self) -> u128 {
+        let mut bytes = [0; 16];
+        // The kernel refuses only before it is seeded at boot; the hash state of `Uuid` does not help then either.
+        if getrandom::fill(&mut bytes).is_err() {
+            return Uuid::now_v7().as_u128();
+        }
+        u128::from_ne_bytes(bytes)
+    }
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 with six decimals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// `self + by`, held at the largest time there is.
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// `self - by`, held at the smallest time there is.
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos() / 1_000).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+        let at =
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
+        f.write_str(&at.format(&format).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| de::Error::custom("not an RFC 3339 time"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_written_with_six_decimals_and_read_back() {
+        let at = Timestamp::from_micros(1_767_323_045_678_901);
+        assert_eq!(at.to_string(), "2026-01-02T03:04:05.678901Z");
+        assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn uuids_carry_their_time_and_version() {
+        let clock = SystemClock::default();
+        let at = Timestamp::from_micros(1_767_323_045_678_901);
+        let id = clock.uuid(at);
+        assert_eq!(id.get_version_num(), 7);
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(id.get_timestamp().map(|t| t.to_unix().0), Some(1_767_323_045));
+        assert!(id < clock.uuid(at.plus(Duration::from_millis(1))));
+    }
+}
