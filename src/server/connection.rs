@@ -1,0 +1,146 @@
+//! One accepted connection, with the two deadlines that actix does not keep: a request head that stalls on a
+//! connection in use (actix times the first head only), and a client that stops reading its answer.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::limits::Limits;
+
+/// What a connection has in hand; shared by the connection and the guard of the request being answered.
+#[derive(Clone, Default)]
+pub(super) struct InHand(Rc<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    begun: Cell<u64>,
+    ended: Cell<u64>,
+}
+
+impl InHand {
+    pub(super) fn begin(&self) {
+        self.0.begun.set(self.0.begun.get() + 1);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.ended.set(self.0.ended.get() + 1);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.begun == self.0.ended
+    }
+}
+
+/// A TCP stream that fails with `TimedOut` when the other side stalls.
+pub(super) struct Connection {
+    stream: TcpStream,
+    in_hand: InHand,
+    /// Requests begun when `head` was last looked at: a later one means that its head is complete.
+    begun: u64,
+    head: Deadline,
+    write: Deadline,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, limits: &Limits) -> Self {
+        // Head and body of an answer go out as two writes: with Nagle's algorithm the second waits for an ACK.
+        // A socket that refuses the option is closed already.
+        let _ = stream.set_nodelay(true);
+        let (head, write) = (Deadline::after(limits.head), Deadline::after(limits.write_stall));
+        Self { stream, in_hand: InHand::default(), begun: 0, head, write }
+    }
+
+    pub(super) fn in_hand(&self) -> InHand {
+        self.in_hand.clone()
+    }
+
+    /// Starts, keeps or clears the deadline of a request head, `read` being what has just arrived.
+    fn watch_head(&mut self, read: &[u8]) {
+        let begun = self.in_hand.0.begun.get();
+        if self.begun != begun {
+            self.begun = begun;
+            self.head.clear();
+        }
+        // Nearly every head arrives whole, and then costs no timer.
+        if self.in_hand.is_idle() && !read.is_empty() && !read.ends_with(b"\r\n\r\n") {
+            self.head.start();
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.watch_head(&buf.filled()[before..]);
+        match self.head.poll(cx) {
+            Poll::Ready(late) => Poll::Ready(Err(late)),
+            Poll::Pending => read,
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(written) => {
+                self.write.clear();
+                Poll::Ready(written)
+            }
+            Poll::Pending => {
+                self.write.start();
+                let late = ready!(self.write.poll(cx));
+                Poll::Ready(Err(late))
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A timer that exists only while it runs, so that an idle connection does not pay for it.
+struct Deadline {
+    after: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    fn after(after: Duration) -> Self {
+        Self { after, timer: None }
+    }
+
+    /// Starts the timer, unless it runs already.
+    fn start(&mut self) {
+        let after = self.after;
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + after)));
+    }
+
+    fn clear(&mut self) {
+        self.timer = None;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into()),
+            None => Poll::Pending,
+        }
+    }
+}

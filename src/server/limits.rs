@@ -1,0 +1,38 @@
+//! What one client may take of the server (RELIABILITY.md part B, "Head/idle timeouts").
+
+use std::time::Duration;
+
+/// Times and sizes at which a client is cut off.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A request head must be complete this long after its first byte.
+    pub head: Duration,
+    /// An idle connection is closed after this time.
+    pub keep_alive: Duration,
+    /// A request body may pause for this long.
+    pub body_idle: Duration,
+    /// A request body must bring at least `body_rate` bytes a second over any such time spent waiting for it.
+    pub body_window: Duration,
+    pub body_rate: u64,
+    /// A client that takes nothing of its answer for this long is cut off.
+    pub write_stall: Duration,
+    /// The largest manifest, in bytes. Clients refuse larger ones than the default.
+    pub manifest: u64,
+    /// How long requests in flight may go on after a signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
+            body_idle: Duration::from_secs(30),
+            body_window: Duration::from_secs(60),
+            body_rate: 1024,
+            write_stall: Duration::from_secs(60),
+            manifest: 4 * 1024 * 1024,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
