@@ -27,57 +27,78 @@ pub(super) enum BodyError {
     Broken(#[source] PayloadError),
 }
 
-/// Bytes after which room is made for the whole declared length.
-const IN_EARNEST: usize = 32 * 1024;
+/// Small arrivals are gathered into pieces of this many bytes: less traffic between threads, and a client that
+/// sends single bytes does not cost a buffer for each.
+const PIECE: usize = 64 * 1024;
+/// An arrival of this size is handed on as it is.
+const LARGE: usize = 32 * 1024;
 
 /// The body of one request.
 pub(super) struct RequestBody {
     payload: Payload,
+    declared: Option<u64>,
     limits: Limits,
     pace: Pace,
     received: u64,
+    /// What ended the body, kept until everything before it was handed on.
+    failed: Option<BodyError>,
 }
 
 impl RequestBody {
-    pub(super) fn new(payload: Payload, limits: Limits) -> Self {
+    /// `declared` is the `Content-Length`, where there is one.
+    pub(super) fn new(payload: Payload, declared: Option<u64>, limits: Limits) -> Self {
         let pace = Pace::new(limits.body_window, limits.body_rate);
-        Self { payload, limits, pace, received: 0 }
+        Self { payload, declared, limits, pace, received: 0, failed: None }
     }
 
-    /// The next piece, at most some tens of KiB; `None` at the end.
+    /// The next piece; `None` at the end. An error comes after all that arrived before it.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        let mut wait: Option<(Instant, Pin<Box<Sleep>>)> = None;
-        let piece = poll_fn(|cx| self.poll_piece(cx, &mut wait)).await?;
-        let piece = match piece {
-            Ok(piece) => piece,
-            Err(error) => return Some(Err(error)),
-        };
-        self.received += piece.len() as u64;
-        let waited = wait.map_or(Duration::ZERO, |(since, _)| since.elapsed());
-        match self.pace.on_track(piece.len() as u64, waited) {
-            true => Some(Ok(piece)),
-            false => Some(Err(BodyError::TooSlow(self.limits.body_rate))),
+        let mut gathered: Vec<u8> = Vec::new();
+        while self.failed.is_none() && gathered.len() < PIECE {
+            match self.arrival().await {
+                Some(Ok(bytes)) if gathered.is_empty() && bytes.len() >= LARGE => return Some(Ok(bytes)),
+                Some(Ok(bytes)) => gathered.extend_from_slice(&bytes),
+                Some(Err(error)) => self.failed = Some(error),
+                None => break,
+            }
         }
+        if gathered.is_empty() { self.failed.take().map(Err) } else { Some(Ok(gathered.into())) }
     }
 
     /// The whole body, of at most `cap` bytes.
-    pub(super) async fn whole(&mut self, declared: Option<u64>, cap: u64) -> Result<Bytes, BodyError> {
-        if declared.is_some_and(|length| length > cap) {
+    pub(super) async fn whole(&mut self, cap: u64) -> Result<Bytes, BodyError> {
+        if self.declared.is_some_and(|length| length > cap) {
             return Err(BodyError::TooLarge(cap));
         }
         let mut whole: Vec<u8> = Vec::new();
-        while let Some(piece) = self.next().await {
-            let piece = piece?;
+        while let Some(bytes) = self.arrival().await {
+            let bytes = bytes?;
             if self.received > cap {
                 return Err(BodyError::TooLarge(cap));
             }
             // A declared length is believed only of a client that has begun to send in earnest.
-            if let Some(declared) = declared.filter(|_| whole.len() >= IN_EARNEST) {
+            if let Some(declared) = self.declared.filter(|_| whole.len() >= LARGE) {
                 whole.reserve_exact((declared as usize).saturating_sub(whole.len()));
             }
-            whole.extend_from_slice(&piece);
+            whole.extend_from_slice(&bytes);
         }
         Ok(whole.into())
+    }
+
+    /// What arrives next, under the limits.
+    async fn arrival(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let mut wait = None;
+        let bytes = match poll_fn(|cx| self.poll_payload(cx, &mut wait)).await? {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(Err(error)),
+        };
+        self.received += bytes.len() as u64;
+        let waited = wait.map_or(Duration::ZERO, |(since, _)| since.elapsed());
+        if self.pace.on_track(bytes.len() as u64, waited) {
+            Some(Ok(bytes))
+        } else {
+            Some(Err(BodyError::TooSlow(self.limits.body_rate)))
+        }
     }
 
     /// Bytes read so far.
@@ -86,13 +107,13 @@ impl RequestBody {
     }
 
     /// A timer runs only while the client is waited for.
-    fn poll_piece(
+    fn poll_payload(
         &mut self,
         cx: &mut Context<'_>,
         wait: &mut Option<(Instant, Pin<Box<Sleep>>)>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if let Poll::Ready(piece) = Pin::new(&mut self.payload).poll_next(cx) {
-            return Poll::Ready(piece.map(|read| read.map_err(BodyError::Broken)));
+        if let Poll::Ready(read) = Pin::new(&mut self.payload).poll_next(cx) {
+            return Poll::Ready(read.map(|bytes| bytes.map_err(BodyError::Broken)));
         }
         let idle = self.limits.body_idle;
         let (_, timer) = wait.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(idle))));
@@ -130,7 +151,60 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{StreamExt, stream};
+
     use super::*;
+
+    /// A body that arrives as these, then goes on as `end` says.
+    fn body(arrivals: &[&'static [u8]], end: End) -> RequestBody {
+        let arrivals: Vec<_> = arrivals.iter().map(|bytes| Ok(Bytes::from_static(bytes))).collect();
+        let arrivals = stream::iter(arrivals);
+        let payload: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = match end {
+            End::Complete => Box::pin(arrivals),
+            End::Stalled => Box::pin(arrivals.chain(stream::pending())),
+            End::Broken => Box::pin(arrivals.chain(stream::iter([Err(PayloadError::Incomplete(None))]))),
+        };
+        let limits = Limits { body_idle: Duration::from_millis(20), ..Limits::default() };
+        RequestBody::new(payload.into(), None, limits)
+    }
+
+    enum End {
+        Complete,
+        Stalled,
+        Broken,
+    }
+
+    #[tokio::test]
+    async fn small_arrivals_are_gathered_and_large_ones_handed_on() {
+        let mut gathered = body(&[b"a", b"b", b"c"], End::Complete);
+        assert_eq!(gathered.next().await.unwrap().unwrap(), "abc");
+        assert!(gathered.next().await.is_none());
+
+        static LONG: [u8; LARGE] = [7; LARGE];
+        let mut large = body(&[&LONG, b"rest"], End::Complete);
+        assert_eq!(large.next().await.unwrap().unwrap().as_ptr(), LONG.as_ptr());
+        assert_eq!(large.next().await.unwrap().unwrap(), "rest");
+        assert_eq!(large.received(), LARGE as u64 + 4);
+    }
+
+    #[tokio::test]
+    async fn what_arrived_comes_before_the_error_that_ended_it() {
+        for (end, expected) in [(End::Stalled, "Idle"), (End::Broken, "Broken")] {
+            let mut body = body(&[b"ab"], end);
+            assert_eq!(body.next().await.unwrap().unwrap(), "ab");
+            let error = body.next().await.unwrap().unwrap_err();
+            assert!(format!("{error:?}").starts_with(expected), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_has_a_largest_size_declared_or_not() {
+        assert_eq!(body(&[b"abc", b"d"], End::Complete).whole(4).await.unwrap(), "abcd");
+        assert!(matches!(body(&[b"abc", b"de"], End::Stalled).whole(4).await, Err(BodyError::TooLarge(4))));
+        let mut declared = body(&[], End::Stalled);
+        declared.declared = Some(5);
+        assert!(matches!(declared.whole(4).await, Err(BodyError::TooLarge(4))));
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Times and sizes at which a client is cut off.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// A request head must be complete this long after its first byte.
     pub head: Duration,

@@ -88,12 +88,12 @@ impl RunningServer {
         &self.services
     }
 
-    /// Stops accepting. With `graceful`, requests in flight may finish until the limit for draining;
-    /// without, they are cut.
-    pub async fn stop(&mut self, graceful: bool) -> io::Result<()> {
+    /// Stops accepting, and returns at once. With `graceful`, requests in flight may finish until the limit for
+    /// draining; without, they are cut.
+    pub fn stop(&self, graceful: bool) {
         self.services.drain();
-        let _stopping = self.handle.stop(graceful);
-        self.ended().await
+        // The command is sent when the future is made; its end is that of the listener.
+        drop(self.handle.stop(graceful));
     }
 
     /// Waits until the listener has ended, for whatever reason.
@@ -103,7 +103,7 @@ impl RunningServer {
 }
 
 fn serve(listener: TcpListener, services: Arc<Services>, options: &Options) -> io::Result<Server> {
-    let limits = options.limits.clone();
+    let limits = options.limits;
     let builder = Server::build()
         .workers(options.workers)
         .max_concurrent_connections(options.max_connections)
@@ -112,7 +112,7 @@ fn serve(listener: TcpListener, services: Arc<Services>, options: &Options) -> i
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
     let connections = move || {
-        let (draining, limits, services) = (draining.clone(), limits.clone(), Arc::clone(&services));
+        let (draining, services) = (draining.clone(), Arc::clone(&services));
         fn_factory(move || {
             let draining = draining.clone();
             let protocol = HttpService::build()
@@ -129,7 +129,6 @@ fn serve(listener: TcpListener, services: Arc<Services>, options: &Options) -> i
                 })
                 .h1(create_app(Arc::clone(&services)))
                 .new_service(());
-            let limits = limits.clone();
             async move {
                 let protocol = Rc::new(protocol.await?);
                 Ok::<_, ()>(fn_service(move |stream: TcpStream| {

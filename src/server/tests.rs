@@ -125,7 +125,8 @@ async fn stopping_gracefully_ends_idle_connections_and_the_listener() {
     idle.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     read_one(&mut idle, HEALTHY.len());
     let began = Instant::now();
-    server.stop(true).await.unwrap();
+    server.stop(true);
+    server.ended().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(read_to_end(&mut idle), "");
     assert!(TcpStream::connect(server.addr()).is_err());

@@ -1,0 +1,48 @@
+//! The end of a server: drained on the first signal, cut on the second.
+
+use std::io;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
+
+use super::listener::RunningServer;
+
+/// SIGTERM and SIGINT.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on the signals no longer end the process by themselves.
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Returns when a signal has come and requests in flight have ended, or their time is over.
+pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Signals) -> anyhow::Result<()> {
+    tokio::select! {
+        name = signals.next() => info!("{name}: draining"),
+        ended = server.ended() => {
+            ended.context("the listener failed")?;
+            bail!("the listener ended by itself");
+        }
+    }
+    server.stop(true);
+    tokio::select! {
+        ended = server.ended() => ended.context("the listener failed while draining"),
+        name = signals.next() => {
+            server.stop(false);
+            bail!("{name} while draining: requests in flight were cut")
+        }
+    }
+}
