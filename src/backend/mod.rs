@@ -3,6 +3,11 @@
 //! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
 //! *create if absent*. A backend knows neither repositories nor HTTP.
 
+mod memory;
+#[cfg(test)]
+mod suite;
+
+use std::borrow::Borrow;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -11,6 +16,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
+
+pub use memory::Memory;
 
 /// Five verbs on immutable objects. Cancelling a call leaves the object whole or absent.
 #[async_trait]
@@ -84,6 +91,13 @@ impl Key {
     }
 
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Keys order as their text does, so a sorted map of keys can be searched by text.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
