@@ -3,6 +3,7 @@
 //! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
 //! *create if absent*. A backend knows neither repositories nor HTTP.
 
+mod fs;
 mod memory;
 #[cfg(test)]
 mod suite;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use fs::{Fs, FsOpenError};
 pub use memory::Memory;
 
 /// Five verbs on immutable objects. Cancelling a call leaves the object whole or absent.
