@@ -3,6 +3,7 @@
 //! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
 //! *create if absent*. A backend knows neither repositories nor HTTP.
 
+pub mod faulty;
 mod fs;
 mod memory;
 #[cfg(test)]
@@ -41,6 +42,30 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Creates `to` with the bytes of `from`, without moving them through this process where that is possible.
     async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError>;
+}
+
+/// A shared backend is a backend: several wrappers can stand around one.
+#[async_trait]
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError> {
+        (**self).create(key, body).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BackendError> {
+        (**self).read(key, range).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Key>, BackendError> {
+        (**self).list(prefix, after, limit).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Result<(), BackendError> {
+        (**self).delete(keys).await
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError> {
+        (**self).copy(from, to).await
+    }
 }
 
 /// The outcome of a create that has an outcome.
