@@ -1,16 +1,408 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use rustix::io::Errno;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use super::*;
-use crate::backend::suite;
+use crate::backend::suite::{self, key, list, put};
+
+fn open(root: &Path) -> Fs {
+    Fs::open(root, Duration::ZERO).unwrap()
+}
+
+async fn create(store: &Fs, name: &str, size: usize) -> Result<Create, BackendError> {
+    store.create(&key(name), vec![Bytes::from(vec![b'x'; size])]).await
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// A store whose fsync of folders is `sync`, and the directory it lives in.
+fn with_sync(sync: impl Fn(&File) -> io::Result<()> + Send + Sync + 'static) -> (TempDir, Fs) {
+    let root = tempfile::tempdir().unwrap();
+    let store = Fs::open_with(root.path(), Duration::ZERO, Box::new(sync)).unwrap();
+    (root, store)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fs_passes_the_suite() {
-    let folder =
-        tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
+    // In memory where there is such a place: what the suite asks does not depend on the disk, and 8,000 fsyncs do.
+    let shm = Path::new("/dev/shm");
+    let root = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
     let next = AtomicUsize::new(0);
-    let empty = || {
-        let name = next.fetch_add(1, Ordering::Relaxed).to_string();
-        Arc::new(Fs::open(&folder.path().join(name), Duration::ZERO).unwrap())
-    };
+    let empty = || Arc::new(open(&root.path().join(next.fetch_add(1, Ordering::Relaxed).to_string())));
     suite::run(empty).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_creates_wins_on_a_disk() {
+    let root = tempfile::tempdir().unwrap();
+    suite::one_of_many_creates_wins(Arc::new(open(root.path())), 50).await;
+}
+
+#[test]
+fn a_second_server_is_refused_by_a_message_that_says_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let first = open(root.path());
+    let message = Fs::open(root.path(), Duration::ZERO).err().unwrap().to_string();
+    for part in [root.path().to_str().unwrap(), &format!("process {}", std::process::id()), "--wait-for-lock"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    drop(first);
+    open(root.path());
+}
+
+#[test]
+fn a_holder_that_left_no_number_is_another_process() {
+    let root = tempfile::tempdir().unwrap();
+    let _first = open(root.path());
+    for text in ["", "no number", "99999999999999999999999999", "\u{1b}[31m7"] {
+        fs::write(root.path().join("lock"), text).unwrap();
+        let message = Fs::open(root.path(), Duration::ZERO).err().unwrap().to_string();
+        assert!(message.contains("in use by another process"), "{message}");
+    }
+}
+
+#[test]
+fn an_open_that_waits_gets_the_lock_when_it_is_freed_and_gives_up_in_time() {
+    let root = tempfile::tempdir().unwrap();
+    let first = open(root.path());
+    let begun = Instant::now();
+    let wait = Duration::from_millis(120);
+    assert!(matches!(Fs::open(root.path(), wait), Err(FsOpenError::InUse { .. })));
+    assert!(begun.elapsed() >= wait);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| Fs::open(root.path(), Duration::from_secs(20)).map(drop));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(first);
+        second.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_root_that_cannot_be_is_an_error_with_its_path() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("below"), PathBuf::from("/proc/nothing-can-be-created-here")] {
+        let message = Fs::open(&path, Duration::ZERO).err().unwrap().to_string();
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn objects_outlive_the_store_and_unfinished_ones_do_not() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("deep/store");
+    create(&open(&path), "ns/a", 10).await.unwrap();
+    // What a process leaves that is killed in the middle of a create.
+    fs::write(path.join("tmp/0"), "half").unwrap();
+    fs::create_dir(path.join("tmp/folder")).unwrap();
+    fs::write(path.join("tmp/folder/1"), "half").unwrap();
+    let store = open(&path);
+    assert_eq!(names_in(&path.join("tmp")), [""; 0]);
+    assert_eq!(list(&store, "", "", 10).await, ["ns/a"]);
+    assert_eq!(store.read(&key("ns/a"), None).await.unwrap(), "xxxxxxxxxx");
+}
+
+#[tokio::test]
+async fn others_have_no_access_to_what_is_stored() {
+    let root = tempfile::tempdir().unwrap();
+    create(&open(root.path()), "ns/a", 1).await.unwrap();
+    for name in ["lock", "tmp", "ns", "ns/a"] {
+        let mode = fs::metadata(root.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o027, 0, "{name}: {mode:o}");
+    }
+}
+
+#[tokio::test]
+async fn the_stores_own_files_are_no_objects() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    for name in ["lock", "lock/a", "tmp", "tmp/a"] {
+        assert!(matches!(create(&store, name, 1).await, Err(BackendError::Denied(_))), "{name}");
+        assert!(matches!(store.read(&key(name), None).await, Err(BackendError::NotFound(_))), "{name}");
+        store.delete(&[key(name)]).await.unwrap();
+    }
+    assert!(root.path().join("lock").exists());
+    assert_eq!(list(&store, "", "", 10).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn foreign_files_are_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    put(&store, "ns/object", b"x").await;
+    let ns = root.path().join("ns");
+    fs::write(ns.join(OsStr::from_bytes(b"\xff\xfe")), "").unwrap();
+    for name in ["with space", "tilde~", "ümlaut", "a:b"] {
+        fs::write(ns.join(name), "").unwrap();
+    }
+    fs::create_dir_all(root.path().join("lost+found/x")).unwrap();
+    fs::create_dir(ns.join("empty")).unwrap();
+    symlink(ns.join("object"), ns.join("link")).unwrap();
+    symlink(root.path(), ns.join("loop")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, ns.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    assert_eq!(list(&store, "", "", 100).await, ["ns/object"]);
+    for name in ["ns/link", "ns/pipe", "ns/empty"] {
+        let read = tokio::time::timeout(Duration::from_secs(5), store.read(&key(name), None)).await;
+        assert!(matches!(read, Ok(Err(BackendError::NotFound(_)))), "{name}: {read:?}");
+        let outcome = create(&store, name, 1).await;
+        assert!(matches!(outcome, Err(BackendError::Denied(_))), "{name}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_where_a_folder_is_needed_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    put(&store, "a", b"x").await;
+    for name in ["a/b", "a/b/c"] {
+        let outcome = create(&store, name, 1).await;
+        assert!(matches!(outcome, Err(BackendError::Denied(_))), "{name}: {outcome:?}");
+    }
+    assert_eq!(names_in(&root.path().join("tmp")), [""; 0]);
+}
+
+#[tokio::test]
+async fn folders_that_somebody_removed_are_created_again() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    put(&store, "ns/team/a", b"x").await;
+    fs::remove_dir_all(root.path().join("ns")).unwrap();
+    assert!(matches!(create(&store, "ns/team/b", 1).await, Err(BackendError::Unavailable(_))));
+    assert_eq!(create(&store, "ns/team/b", 1).await.unwrap(), Create::Created);
+}
+
+#[test]
+fn errors_of_the_system_are_told_apart() {
+    use BackendError::*;
+    let kind = |errno: Errno| refusal(Path::new("/store/ns"), errno.into());
+    for errno in [Errno::NOSPC, Errno::DQUOT] {
+        assert!(matches!(kind(errno), Full(_)), "{errno}");
+    }
+    for errno in [Errno::ACCESS, Errno::PERM, Errno::NOTDIR] {
+        assert!(matches!(kind(errno), Denied(message) if message.contains("/store/ns")), "{errno}");
+    }
+    assert!(matches!(kind(Errno::ROFS), ReadOnly(message) if message.contains("/store/ns")));
+    for errno in [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::STALE] {
+        assert!(
+            matches!(kind(errno), Unavailable(error) if error.to_string().contains("/store/ns")),
+            "{errno}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_fsync_of_a_folder_the_store_is_read_only_until_it_is_opened_again() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let seam = fails.clone();
+    let (root, store) =
+        with_sync(move |_| if seam.load(Ordering::Relaxed) { Err(Errno::IO.into()) } else { Ok(()) });
+    put(&store, "ns/a", b"x").await;
+    fails.store(true, Ordering::Relaxed);
+    // Unknown: the object has its name, and may lose it again in a power cut.
+    assert!(matches!(create(&store, "ns/b", 1).await, Err(BackendError::Unavailable(_))));
+    fails.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        let outcome = create(&store, "ns/c", 1).await;
+        assert!(
+            matches!(&outcome, Err(BackendError::ReadOnly(reason)) if reason.contains("restart")),
+            "{outcome:?}"
+        );
+        assert!(matches!(create(&store, "ns/a", 1).await, Err(BackendError::ReadOnly(_))));
+        assert!(matches!(store.copy(&key("ns/a"), &key("ns/d")).await, Err(BackendError::ReadOnly(_))));
+        assert!(matches!(store.delete(&[key("ns/a")]).await, Err(BackendError::ReadOnly(_))));
+    }
+    assert_eq!(store.read(&key("ns/a"), None).await.unwrap(), "x");
+    assert_eq!(list(&store, "", "", 10).await, ["ns/a", "ns/b"]);
+    drop(store);
+    assert_eq!(create(&open(root.path()), "ns/c", 1).await.unwrap(), Create::Created);
+}
+
+#[tokio::test]
+async fn folders_are_fsynced_for_new_names_and_before_already_exists_is_answered() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let seam = count.clone();
+    let (_root, store) = with_sync(move |_| {
+        seam.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    let spent = || count.swap(0, Ordering::Relaxed);
+    put(&store, "a/b/c/1", b"x").await;
+    assert_eq!(spent(), 4, "the root for a, a for b, b for c, c for 1");
+    put(&store, "a/b/c/2", b"x").await;
+    assert_eq!(spent(), 1);
+    put(&store, "a/b/d/1", b"x").await;
+    assert_eq!(spent(), 2);
+    assert_eq!(put(&store, "a/b/c/1", b"y").await, Create::AlreadyExists);
+    assert_eq!(spent(), 1);
+    store.copy(&key("a/b/c/1"), &key("a/b/c/3")).await.unwrap();
+    assert_eq!(spent(), 1);
+    store.delete(&[key("a/b/c/3")]).await.unwrap();
+    assert_eq!(spent(), 0);
+}
+
+/// The model of a disk that loses every name that no fsync has covered: one is durable when an fsync of its folder
+/// that began after it was there has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_answered_is_durable_and_simultaneous_creates_share_fsyncs() {
+    const TASKS: usize = 16;
+    const ROUNDS: usize = 10;
+    let durable = Arc::new(Mutex::new(HashSet::new()));
+    let count = Arc::new(AtomicUsize::new(0));
+    let (names, fsyncs) = (durable.clone(), count.clone());
+    let (_root, store) = with_sync(move |folder| {
+        let seen: Vec<_> = rustix::fs::Dir::read_from(folder)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<_>>()?;
+        std::thread::sleep(Duration::from_millis(3));
+        names.lock().unwrap().extend(seen);
+        fsyncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    let store = Arc::new(store);
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (store, durable) = (store.clone(), durable.clone());
+        tasks.spawn(async move {
+            for round in 0..ROUNDS {
+                // Every key is created by two tasks.
+                let name = format!("object-{round}-{}", task / 2);
+                create(&store, &format!("ns/{name}"), 1).await.unwrap();
+                assert!(durable.lock().unwrap().contains(&name), "{name} was answered too early");
+            }
+        });
+    }
+    tasks.join_all().await;
+    let fsyncs = count.load(Ordering::Relaxed);
+    assert!(fsyncs < TASKS * ROUNDS / 2, "{fsyncs} fsyncs for {} creates", TASKS * ROUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_that_is_dropped_leaves_the_object_whole_or_absent() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(root.path()));
+    for n in 0..60 {
+        let call = tokio::spawn({
+            let store = store.clone();
+            async move { create(&store, &format!("ns/{n}"), 300_000).await }
+        });
+        tokio::time::sleep(Duration::from_micros(n * 40)).await;
+        call.abort();
+        let _ = call.await;
+    }
+    // The calls end by themselves; the lock is free when the last of them has.
+    drop(store);
+    let store = Fs::open(root.path(), Duration::from_secs(20)).unwrap();
+    assert_eq!(names_in(&root.path().join("tmp")), [""; 0]);
+    for name in list(&store, "", "", 100).await {
+        assert_eq!(store.read(&key(&name), None).await.unwrap().len(), 300_000, "{name}");
+    }
+}
+
+/// A small file system of its own, which needs the right to mount. Where that is missing the test says so, and
+/// fails in CI: nobody should believe that it ran.
+struct Mount(TempDir);
+
+impl Mount {
+    fn tmpfs(options: &str) -> Option<Self> {
+        let mount = Self(tempfile::tempdir().unwrap());
+        if mount_command(&["-t", "tmpfs", "-o", options, "tmpfs"], mount.0.path()) {
+            return Some(mount);
+        }
+        assert!(std::env::var_os("CI").is_none(), "this test must be able to mount a tmpfs in CI");
+        eprintln!("NOT TESTED: no right to mount a tmpfs (run as root)");
+        None
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn mount_command(arguments: &[&str], target: &Path) -> bool {
+    let status = Command::new("mount").args(arguments).arg(target).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Fills the store until it refuses, and returns how many objects there are then.
+async fn fill(store: &Fs, size: usize) -> usize {
+    for n in 0..10_000 {
+        match create(store, &format!("ns/{n:05}"), size).await {
+            Ok(_) => {}
+            Err(BackendError::Full(_)) => return n,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("the disk never fills");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_creates_serves_reads_and_recovers() {
+    // 1 MiB of bytes, then many bytes but few files.
+    for (options, size) in [("size=1m", 30_000), ("size=1m", 4_096), ("size=64m,nr_inodes=40", 10)] {
+        let Some(mount) = Mount::tmpfs(options) else { return };
+        let root = mount.0.path().join("store");
+        let mut store = open(&root);
+        for cycle in 0..20 {
+            let objects = fill(&store, size).await;
+            assert!(objects > 5, "{options} {cycle}: {objects}");
+            assert!(
+                matches!(create(&store, "ns/large", 2 << 20).await, Err(BackendError::Full(_))) || size == 10
+            );
+            assert_eq!(names_in(&root.join("tmp")), [""; 0], "{options} {cycle}");
+            let names = list(&store, "ns/", "", 10_000).await;
+            assert_eq!(names.len(), objects);
+            for name in &names {
+                assert_eq!(store.read(&key(name), None).await.unwrap().len(), size);
+            }
+            // A server must be able to start on a full disk.
+            drop(store);
+            store = open(&root);
+            store.delete(&names.iter().map(|name| key(name)).collect::<Vec<_>>()).await.unwrap();
+        }
+        assert_eq!(create(&store, "ns/after", size).await.unwrap(), Create::Created);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_turns_read_only_serves_reads_and_recovers() {
+    let Some(mount) = Mount::tmpfs("size=1m") else { return };
+    let root = mount.0.path();
+    let store = open(root);
+    put(&store, "ns/a", b"x").await;
+    // (The whole cannot be remounted while the lock file is open: its folders can, one by one.)
+    for folder in ["ns", "tmp"] {
+        let path = root.join(folder);
+        assert!(mount_command(&["--bind", path.to_str().unwrap()], &path));
+        assert!(mount_command(&["-o", "remount,ro,bind"], &path));
+    }
+    for name in ["ns/b", "ns/new/b"] {
+        let outcome = create(&store, name, 1).await;
+        assert!(matches!(outcome, Err(BackendError::ReadOnly(_))), "{name}: {outcome:?}");
+    }
+    assert!(matches!(store.delete(&[key("ns/a")]).await, Err(BackendError::ReadOnly(_))));
+    assert_eq!(create(&store, "ns/a", 1).await.unwrap(), Create::AlreadyExists);
+    assert_eq!(store.read(&key("ns/a"), None).await.unwrap(), "x");
+    assert_eq!(list(&store, "", "", 10).await, ["ns/a"]);
+    for folder in ["ns", "tmp"] {
+        assert!(Command::new("umount").arg(root.join(folder)).status().unwrap().success());
+    }
+    assert_eq!(create(&store, "ns/b", 1).await.unwrap(), Create::Created);
+    store.delete(&[key("ns/a")]).await.unwrap();
 }
