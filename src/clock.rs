@@ -23,12 +23,12 @@ pub trait Clock: Send + Sync + 'static {
         let micros = at.micros().max(0) as u64;
         let stamp =
             uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, (micros % 1_000_000) as u32 * 1_000);
-        let time_only = Uuid::new_v7(stamp).as_u128() & !LOW_74_BITS;
-        Uuid::from_u128(time_only | (self.random() & LOW_74_BITS & !VERSION_AND_VARIANT) | V7_MARK)
+        let time_only = Uuid::new_v7(stamp).as_u128() & !LOW_80_BITS;
+        Uuid::from_u128(time_only | (self.random() & LOW_80_BITS & !VERSION_AND_VARIANT) | V7_MARK)
     }
 }
 
-const LOW_74_BITS: u128 = (1 << 80) - 1;
+const LOW_80_BITS: u128 = (1 << 80) - 1;
 const VERSION_AND_VARIANT: u128 = (0xf << 76) | (0b11 << 62);
 const V7_MARK: u128 = (0x7 << 76) | (0b10 << 62);
 

@@ -117,6 +117,12 @@ impl Key {
         if legal { Ok(Self(text)) } else { Err(InvalidKey(text.to_string())) }
     }
 
+    /// For keys put together from names that were parsed: they are legal by construction.
+    pub(crate) fn from_names(text: String) -> Self {
+        debug_assert!(Self::new(text.as_str()).is_ok(), "{text}");
+        Self(text.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

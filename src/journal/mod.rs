@@ -1,1 +1,27 @@
-//! The journal: commits, the fold, checkpoints, and the machines that append and read (JOURNAL.md). Knows neither HTTP nor policy by name.
+//! The journal: commits, the fold, checkpoints, and the machines that append and read (JOURNAL.md).
+//!
+//! It knows neither HTTP nor policy by name.
+
+mod checkpoint;
+mod commit;
+mod driver;
+mod error;
+mod fold;
+pub mod keys;
+mod layout;
+mod machine;
+mod op;
+mod proposal;
+mod state;
+mod store;
+
+pub use error::{JournalError, ProposeError};
+pub use layout::{Layout, OpenError};
+pub use machine::{Mode, Outcome};
+pub use op::Crc32c;
+pub use proposal::{Body, Change, MAX_ATTACHED, MAX_CHART, NewManifest, Piece, Proposal, Refusal};
+pub use state::{Content, Extent, Manifest, ManifestEntry, Place, Repository, State, TagEntry};
+pub use store::{Journals, Options};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! Runs the machine of one namespace with tokio: requests to the store become tasks, answers become events.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::oneshot;
+
+use super::checkpoint;
+use super::error::{JournalError, ProposeError};
+use super::keys;
+use super::machine::{Action, Event, Id, Machine, Outcome, Setup, Tail};
+use super::proposal::Proposal;
+use super::state::State;
+use crate::backend::{Backend, BackendError};
+use crate::oci::Namespace;
+
+/// A request that the store does not answer in this time counts as unanswered.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A checkpoint is due after this many commits, or one for each 64 entries of the state.
+const CHECKPOINT_COMMITS: u64 = 64;
+/// ... or after this many bytes of journal, or as many as the last checkpoint had.
+const CHECKPOINT_BYTES: u64 = 8 << 20;
+/// A namespace with more commits than this after its checkpoint gets one when it is quiet, or was just loaded.
+pub const CHECKPOINT_QUIET: u64 = 32;
+/// Checkpoints that are kept of this fold version.
+const CHECKPOINTS_KEPT: usize = 2;
+
+pub struct Driver {
+    namespace: Namespace,
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn crate::clock::Clock>,
+    inner: Mutex<Inner>,
+    /// The newest state, while the namespace is loaded.
+    snapshot: ArcSwapOption<State>,
+    /// Monotonic milliseconds of the last request, and of the last change.
+    used: AtomicU64,
+    changed: AtomicU64,
+}
+
+struct Inner {
+    machine: Machine,
+    last_id: Id,
+    proposers: BTreeMap<Id, oneshot::Sender<Result<Outcome, ProposeError>>>,
+    readers: BTreeMap<Id, oneshot::Sender<Result<Option<Arc<State>>, JournalError>>>,
+    /// Dropped from the cache: whoever still has it must ask for the namespace again.
+    retired: bool,
+    checkpoint: Checkpointing,
+}
+
+#[derive(Default)]
+struct Checkpointing {
+    running: bool,
+    last_size: u64,
+}
+
+/// The driver was dropped from the cache meanwhile.
+pub struct Retired;
+
+impl Driver {
+    pub fn new(setup: Setup, backend: Arc<dyn Backend>) -> Arc<Self> {
+        let (namespace, clock) = (setup.namespace.clone(), setup.clock.clone());
+        let inner = Inner {
+            machine: Machine::new(setup),
+            last_id: 0,
+            proposers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            retired: false,
+            checkpoint: Checkpointing::default(),
+        };
+        Arc::new(Self {
+            namespace,
+            backend,
+            clock,
+            inner: Mutex::new(inner),
+            snapshot: ArcSwapOption::empty(),
+            used: AtomicU64::new(0),
+            changed: AtomicU64::new(0),
+        })
+    }
+
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The newest state this process knows, if the namespace is loaded.
+    pub fn snapshot(&self) -> Option<Arc<State>> {
+        self.touch(&self.used);
+        self.snapshot.load_full()
+    }
+
+    /// How many entries the state in memory has.
+    pub fn entries(&self) -> u64 {
+        self.snapshot.load().as_ref().map_or(0, |state| state.entries)
+    }
+
+    pub async fn propose(
+        self: &Arc<Self>,
+        proposal: Proposal,
+    ) -> Result<Result<Outcome, ProposeError>, Retired> {
+        let (sender, receiver) = oneshot::channel();
+        self.admit(|inner, id| {
+            inner.proposers.insert(id, sender);
+            Event::Propose { id, proposal }
+        })?;
+        Ok(receiver.await.unwrap_or(Err(ProposeError::Journal(JournalError::Panicked))))
+    }
+
+    /// A state that was current no longer ago than `within`; none if the namespace does not exist.
+    pub async fn confirm(
+        self: &Arc<Self>,
+        within: Duration,
+    ) -> Result<Result<Option<Arc<State>>, JournalError>, Retired> {
+        let (sender, receiver) = oneshot::channel();
+        self.admit(|inner, id| {
+            inner.readers.insert(id, sender);
+            Event::Confirm { id, within }
+        })?;
+        Ok(receiver.await.unwrap_or(Err(JournalError::Panicked)))
+    }
+
+    /// Retires the driver if nobody waits and `wanted` holds; whether it did.
+    pub fn retire_if(&self, wanted: impl FnOnce(&Machine) -> bool) -> bool {
+        let mut inner = self.lock();
+        let idle = inner.machine.is_idle() && !inner.checkpoint.running;
+        if !inner.retired && idle && wanted(&inner.machine) {
+            inner.retired = true;
+            self.snapshot.store(None);
+        }
+        inner.retired
+    }
+
+    /// Monotonic time since the last request and since the last change.
+    pub fn idle_for(&self) -> (Duration, Duration) {
+        let now = self.millis();
+        let since = |at: &AtomicU64| Duration::from_millis(now.saturating_sub(at.load(Ordering::Relaxed)));
+        (since(&self.used), since(&self.changed))
+    }
+
+    pub fn tail(&self) -> Tail {
+        self.lock().machine.tail()
+    }
+
+    /// Writes a checkpoint of the newest state, unless one is being written. Losing it is harmless.
+    pub async fn checkpoint(self: Arc<Self>) {
+        let Some((state, tail)) = self.begin_checkpoint() else { return };
+        let seq = state.seq;
+        let written = tokio::task::spawn_blocking(move || checkpoint::write(&state)).await;
+        let size = match written {
+            Ok(Ok(bytes)) => self.store_checkpoint(seq, bytes).await,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let mut inner = self.lock();
+        inner.checkpoint.running = false;
+        match size {
+            Ok(size) => {
+                inner.checkpoint.last_size = size;
+                inner.machine.checkpointed(tail);
+            }
+            Err(error) => {
+                tracing::warn!(namespace = self.namespace.as_str(), error, "a checkpoint was not written")
+            }
+        }
+    }
+
+    fn begin_checkpoint(&self) -> Option<(Arc<State>, Tail)> {
+        let mut inner = self.lock();
+        let ready =
+            inner.machine.is_serving() && !inner.checkpoint.running && inner.machine.tail().commits > 0;
+        if !ready {
+            return None;
+        }
+        inner.checkpoint.running = true;
+        Some((inner.machine.state().clone(), inner.machine.tail()))
+    }
+
+    async fn store_checkpoint(&self, seq: u64, bytes: bytes::Bytes) -> Result<u64, String> {
+        let size = bytes.len() as u64;
+        let key = keys::checkpoint(&self.namespace, seq);
+        self.backend.create(&key, vec![bytes]).await.map_err(|error| error.to_string())?;
+        let prefix = keys::checkpoints(&self.namespace, keys::FOLD_VERSION);
+        let newest_first = self.backend.list(&prefix, "", 100).await.map_err(|error| error.to_string())?;
+        let old = newest_first.get(CHECKPOINTS_KEPT..).unwrap_or_default();
+        if !old.is_empty() {
+            self.backend.delete(old).await.map_err(|error| error.to_string())?;
+        }
+        Ok(size)
+    }
+
+    fn admit(self: &Arc<Self>, event: impl FnOnce(&mut Inner, Id) -> Event) -> Result<(), Retired> {
+        self.touch(&self.used);
+        let mut inner = self.lock();
+        if inner.retired {
+            return Err(Retired);
+        }
+        inner.last_id += 1;
+        let id = inner.last_id;
+        let event = event(&mut inner, id);
+        self.handle(inner, event);
+        Ok(())
+    }
+
+    fn feed(self: &Arc<Self>, event: Event) {
+        self.handle(self.lock(), event);
+    }
+
+    /// Gives the machine an event and does what it asks for.
+    fn handle(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, event: Event) {
+        let Ok(actions) = catch_unwind(AssertUnwindSafe(|| inner.machine.on(event))) else {
+            return self.panicked(inner);
+        };
+        if inner.machine.is_serving() && inner.machine.state().seq > 0 {
+            self.publish(inner.machine.state());
+        }
+        let checkpoint_due = inner.is_checkpoint_due();
+        for action in actions {
+            self.act(&mut inner, action);
+        }
+        drop(inner);
+        if checkpoint_due {
+            tokio::spawn(self.clone().checkpoint());
+        }
+    }
+
+    fn publish(&self, state: &Arc<State>) {
+        let current = self.snapshot.load();
+        if current.as_ref().is_none_or(|published| !Arc::ptr_eq(published, state)) {
+            self.snapshot.store(Some(state.clone()));
+            self.touch(&self.changed);
+        }
+    }
+
+    fn act(self: &Arc<Self>, inner: &mut Inner, action: Action) {
+        match action {
+            Action::Answer { id, result } => {
+                // Whoever hung up does not withdraw what was committed.
+                inner.proposers.remove(&id).map(|sender| sender.send(result).ok());
+            }
+            Action::Confirmed { id, result } => {
+                inner.readers.remove(&id).map(|sender| sender.send(result).ok());
+            }
+            Action::Alarm(reason) => tracing::error!(namespace = self.namespace.as_str(), "{reason}"),
+            Action::Timer { ticket, after } => {
+                let driver = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    driver.feed(Event::Timer { ticket });
+                });
+            }
+            request => {
+                let driver = self.clone();
+                tokio::spawn(async move {
+                    let event = driver.ask_store(request).await;
+                    event.into_iter().for_each(|event| driver.feed(event));
+                });
+            }
+        }
+    }
+
+    async fn ask_store(&self, request: Action) -> Option<Event> {
+        match request {
+            Action::Create { ticket, key, body } => {
+                let result = in_time(self.backend.create(&key, body)).await;
+                Some(Event::Created { ticket, result })
+            }
+            Action::Read { ticket, key } => {
+                let result = in_time(self.backend.read(&key, None)).await;
+                Some(Event::Read { ticket, result })
+            }
+            Action::List { ticket, prefix, after, limit } => {
+                let result = in_time(self.backend.list(&prefix, &after, limit)).await;
+                Some(Event::Listed { ticket, result })
+            }
+            Action::Timer { .. } | Action::Answer { .. } | Action::Confirmed { .. } | Action::Alarm(_) => {
+                None
+            }
+        }
+    }
+
+    /// A bug in the machine costs this namespace its state in memory, and those who wait an error; the next
+    /// request loads it again.
+    fn panicked(&self, mut inner: MutexGuard<'_, Inner>) {
+        tracing::error!(namespace = self.namespace.as_str(), "the writer of the namespace panicked");
+        inner.retired = true;
+        inner.proposers.clear();
+        inner.readers.clear();
+        self.snapshot.store(None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn millis(&self) -> u64 {
+        self.clock.monotonic().as_millis() as u64
+    }
+
+    fn touch(&self, at: &AtomicU64) {
+        at.store(self.millis(), Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    fn is_checkpoint_due(&self) -> bool {
+        let Tail { commits, bytes } = self.machine.tail();
+        let many = commits >= CHECKPOINT_COMMITS.max(self.machine.state().entries / 64);
+        let large = bytes >= CHECKPOINT_BYTES.max(self.checkpoint.last_size);
+        self.machine.is_serving() && !self.checkpoint.running && (many || large)
+    }
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
+    match tokio::time::timeout(STORE_TIMEOUT, call).await {
+        Ok(result) => result,
+        Err(_) => Err(BackendError::Unavailable(std::io::ErrorKind::TimedOut.into())),
+    }
+}

@@ -1,0 +1,54 @@
+//! Why the journal could not answer. What a proposal itself did wrong is a [`Refusal`].
+
+use thiserror::Error;
+
+use super::fold::FoldError;
+use super::proposal::Refusal;
+use crate::backend::BackendError;
+
+#[derive(Clone, Debug, Error)]
+pub enum JournalError {
+    /// Nothing was found out; the same request may succeed later.
+    #[error("the store is not reachable: {0}")]
+    Unavailable(String),
+    #[error("the store is full: {0}")]
+    Full(String),
+    #[error("the store is read-only: {0}")]
+    ReadOnly(String),
+    #[error("the store denies access: {0}")]
+    Denied(String),
+    /// The namespace is refused until an operator has looked at it.
+    #[error("the journal is broken: {0}")]
+    Broken(String),
+    #[error("the namespace's writer failed and starts again")]
+    Panicked,
+}
+
+#[derive(Clone, Debug, Error)]
+pub enum ProposeError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("too many changes of this namespace are waiting: try again later")]
+    Busy,
+    #[error("the store did not say whether the change took effect: repeat the request")]
+    Unknown,
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<FoldError> for JournalError {
+    fn from(error: FoldError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<&BackendError> for JournalError {
+    fn from(error: &BackendError) -> Self {
+        match error {
+            BackendError::NotFound(_) | BackendError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            BackendError::Full(source) => Self::Full(source.to_string()),
+            BackendError::ReadOnly(reason) => Self::ReadOnly(reason.clone()),
+            BackendError::Denied(reason) => Self::Denied(reason.clone()),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Where everything stands in the store (JOURNAL.md section 1).
+
+use uuid::Uuid;
+
+use crate::backend::Key;
+use crate::oci::{Namespace, RepositoryName};
+
+/// Checkpoints of another number were written by a fold that may read the journal differently.
+pub const FOLD_VERSION: u32 = 1;
+
+pub fn layout() -> Key {
+    Key::from_names("layout".to_owned())
+}
+
+pub fn marker(repository: &RepositoryName) -> Key {
+    Key::from_names(format!("{}{repository}!", CATALOG))
+}
+
+pub const CATALOG: &str = "catalog/";
+
+/// The last part of the key is short, so that a folder holds at most 10,000 commits.
+pub fn commit(namespace: &Namespace, seq: u64) -> Key {
+    let digits = format!("{seq:020}");
+    let (folder, file) = digits.split_at(16);
+    Key::from_names(format!("{}{folder}/{file}", commits(namespace)))
+}
+
+pub fn commits(namespace: &Namespace) -> String {
+    format!("ns/{}/_journal/", namespace.key())
+}
+
+/// Inverted numbers: a LIST of one key finds the newest.
+pub fn checkpoint(namespace: &Namespace, seq: u64) -> Key {
+    Key::from_names(format!("{}{:020}", checkpoints(namespace, FOLD_VERSION), u64::MAX - seq))
+}
+
+pub fn checkpoints(namespace: &Namespace, fold: u32) -> String {
+    format!("ns/{}/_checkpoint/{fold}/", namespace.key())
+}
+
+/// The number of the checkpoint under `key`.
+pub fn checkpoint_seq(key: &Key) -> Option<u64> {
+    let (_, inverted) = key.as_str().rsplit_once('/')?;
+    inverted.parse::<u64>().ok().map(|n| u64::MAX - n)
+}
+
+/// The number of the commit under `key`.
+pub fn commit_seq(key: &Key) -> Option<u64> {
+    let mut parts = key.as_str().rsplit('/');
+    let (file, folder) = (parts.next()?, parts.next()?);
+    format!("{folder}{file}").parse().ok()
+}
+
+pub fn data(namespace: &Namespace, object: Uuid) -> Key {
+    // Six hex digits of a v7 uuid are its time in steps of 4.7 hours: no folder gathers objects for ever.
+    let id = object.to_string();
+    Key::from_names(format!("ns/{}/_data/{}/{id}", namespace.key(), &id[..6]))
+}
+
+/// State `n` of a chunked upload.
+pub fn upload_state(namespace: &Namespace, upload: Uuid, n: u32) -> Key {
+    Key::from_names(format!("{}{n:05}", upload_states(namespace, upload)))
+}
+
+pub fn upload_states(namespace: &Namespace, upload: Uuid) -> String {
+    format!("ns/{}/_upload/{upload}/", namespace.key())
+}
+
+pub fn upload_cancelled(namespace: &Namespace, upload: Uuid) -> Key {
+    Key::from_names(format!("{}cancelled", upload_states(namespace, upload)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stand_where_the_protocol_says() {
+        let team = Namespace::parse("team").unwrap();
+        let root = Namespace::root();
+        let id = Uuid::parse_str("0190aabb-ccdd-7000-8000-000000000001").unwrap();
+        let cases = [
+            (commit(&team, 42), "ns/team/_journal/0000000000000000/0042"),
+            (commit(&root, 1_234_567), "ns/_root/_journal/0000000000000123/4567"),
+            (checkpoint(&team, 1), "ns/team/_checkpoint/1/18446744073709551614"),
+            (data(&team, id), "ns/team/_data/0190aa/0190aabb-ccdd-7000-8000-000000000001"),
+            (upload_state(&team, id, 3), "ns/team/_upload/0190aabb-ccdd-7000-8000-000000000001/00003"),
+            (marker(&RepositoryName::parse("team/app").unwrap()), "catalog/team/app!"),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(key.as_str(), expected);
+            assert_eq!(Key::new(key.as_str()).as_ref(), Ok(&key));
+        }
+        assert_eq!(commit_seq(&commit(&team, 1_234_567)), Some(1_234_567));
+        assert_eq!(checkpoint_seq(&checkpoint(&team, 99)), Some(99));
+    }
+}

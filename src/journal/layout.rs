@@ -1,0 +1,140 @@
+//! The object `layout`: what a store says of itself, created once (JOURNAL.md section 1).
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::keys;
+use crate::backend::{Backend, BackendError, Create};
+use crate::clock::{Clock, Timestamp};
+
+/// The format of everything below a store's root.
+const FORMAT: u32 = 1;
+/// What this release is in the order of releases that write journals.
+const WRITER: u32 = 1;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Layout {
+    format: u32,
+    pub store: Uuid,
+    created: Timestamp,
+    /// Signs upload sessions, and nothing else.
+    pub session_secret: Secret,
+    max_staleness_ms: u64,
+    /// The lowest release that may write; raised by an administrator.
+    min_writer: u32,
+}
+
+/// 256 random bits that no log ever shows.
+#[derive(Clone)]
+pub struct Secret(pub [u8; 32]);
+
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("the store cannot be read: {0}")]
+    Backend(#[from] BackendError),
+    #[error("the object `layout` of the store is not that of a charthouse store: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error(
+        "the store has format {0}, this version of charthouse reads format {FORMAT}: use a newer version"
+    )]
+    Format(u32),
+    #[error(
+        "the store asks for writers of release {0} or later, this is release {WRITER}: use a newer version"
+    )]
+    TooOld(u32),
+}
+
+impl Layout {
+    /// Reads the layout of a store, and creates it in a new one.
+    pub async fn open(backend: &dyn Backend, clock: &dyn Clock) -> Result<Self, OpenError> {
+        let key = keys::layout();
+        match backend.read(&key, None).await {
+            Ok(bytes) => return Self::read(&bytes),
+            Err(BackendError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let new = Self::new(clock);
+        let body = Bytes::from(serde_json::to_vec(&new)?);
+        match backend.create(&key, vec![body]).await? {
+            Create::Created => Ok(new),
+            Create::AlreadyExists => Self::read(&backend.read(&key, None).await?),
+        }
+    }
+
+    /// How old a state may be from which content is served by digest; the same for all replicas.
+    pub fn max_staleness(&self) -> Duration {
+        Duration::from_millis(self.max_staleness_ms)
+    }
+
+    fn new(clock: &dyn Clock) -> Self {
+        let mut secret = [0; 32];
+        secret[..16].copy_from_slice(&clock.random().to_be_bytes());
+        secret[16..].copy_from_slice(&clock.random().to_be_bytes());
+        Self {
+            format: FORMAT,
+            store: clock.uuid(clock.now()),
+            created: clock.now(),
+            session_secret: Secret(secret),
+            max_staleness_ms: 1_000,
+            min_writer: WRITER,
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, OpenError> {
+        let layout: Self = serde_json::from_slice(bytes)?;
+        match (layout.format, layout.min_writer) {
+            (FORMAT, min_writer) if min_writer > WRITER => Err(OpenError::TooOld(min_writer)),
+            (FORMAT, _) => Ok(layout),
+            (format, _) => Err(OpenError::Format(format)),
+        }
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| de::Error::custom("not base64"))?;
+        bytes.try_into().map(Self).map_err(|_| de::Error::custom("not 32 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Memory;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_store_keeps_the_layout_it_was_created_with() {
+        let (backend, clock) = (Memory::default(), SystemClock::default());
+        let first = Layout::open(&backend, &clock).await.unwrap();
+        let second = Layout::open(&backend, &clock).await.unwrap();
+        assert_eq!(first.store, second.store);
+        assert_eq!(first.session_secret.0, second.session_secret.0);
+        assert_eq!(second.max_staleness(), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_store_of_another_format_or_for_newer_writers_is_refused() {
+        for (field, value, reason) in [("format", 2, "format 2"), ("min_writer", 7, "release 7")] {
+            let (backend, clock) = (Memory::default(), SystemClock::default());
+            let mut layout = serde_json::to_value(Layout::new(&clock)).unwrap();
+            layout[field] = value.into();
+            backend.create(&keys::layout(), vec![layout.to_string().into()]).await.unwrap();
+            let error = Layout::open(&backend, &clock).await.err().unwrap().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The head check: reading commit `head + 1` until it is not found proves that the state is current.
+//!
+//! Requests share a check, but only one whose last read was sent after they arrived.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Action, Core, Id, PATIENCE, Rule, Ticket, back_off};
+use crate::backend::BackendError;
+use crate::journal::error::JournalError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiter {
+    Reader(Id),
+    /// The writer, which has refusals to answer.
+    Writer,
+}
+
+#[derive(Default)]
+pub struct HeadCheck {
+    waiting: Vec<Waiting>,
+    flight: Option<Flight>,
+}
+
+struct Waiting {
+    waiter: Waiter,
+    arrived: Duration,
+    /// The newest ticket when it arrived: reads with a later one were sent after that.
+    after: Ticket,
+}
+
+/// The read in flight, or the pause before it is sent again.
+struct Flight {
+    ticket: Ticket,
+    seq: u64,
+    sent: Duration,
+    failures: u32,
+}
+
+impl HeadCheck {
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn is_waiting_for(&self, ticket: Ticket) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket)
+    }
+
+    pub fn want(&mut self, core: &Core, waiter: Waiter) {
+        self.waiting.push(Waiting { waiter, arrived: core.now(), after: core.last_ticket });
+    }
+
+    /// Sends a read if somebody waits and none is in flight.
+    pub fn run(&mut self, core: &mut Core) {
+        if self.flight.is_none() && !self.is_idle() {
+            self.send(core, 0);
+        }
+    }
+
+    fn send(&mut self, core: &mut Core, failures: u32) {
+        let (seq, sent) = (core.state.seq + 1, core.now());
+        let ticket = core.read_commit(seq);
+        self.flight = Some(Flight { ticket, seq, sent, failures });
+    }
+
+    /// The answer of the read in flight; whether the writer may answer now.
+    pub fn read(
+        &mut self,
+        core: &mut Core,
+        result: Result<Bytes, BackendError>,
+    ) -> Result<bool, JournalError> {
+        let Some(flight) = self.flight.take() else { return Ok(false) };
+        match result {
+            Err(BackendError::NotFound(_)) => {
+                core.confirm(flight.sent);
+                Ok(self.answer(core, flight.ticket))
+            }
+            Ok(bytes) => {
+                core.advance(flight.seq, &bytes)?;
+                if !core.setup.rules.hold(Rule::CheckGoesOn) {
+                    return Ok(self.answer(core, flight.ticket));
+                }
+                self.send(core, 0);
+                Ok(false)
+            }
+            Err(error) => {
+                self.give_up(core, &JournalError::from(&error));
+                let ticket = core.timer(back_off(flight.failures));
+                self.flight = Some(Flight { ticket, failures: flight.failures + 1, ..flight });
+                Ok(false)
+            }
+        }
+    }
+
+    /// The pause after a failed read is over.
+    pub fn again(&mut self, core: &mut Core) {
+        let failures = self.flight.take().map_or(0, |flight| flight.failures);
+        if !self.is_idle() {
+            self.send(core, failures);
+        }
+    }
+
+    /// Answers whoever came before the read `ticket` was sent; whether the writer was among them.
+    pub fn answer(&mut self, core: &mut Core, ticket: Ticket) -> bool {
+        let shared = core.setup.rules.hold(Rule::CheckBeganAfter);
+        let mut writer = false;
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.after < ticket || !shared) {
+            match waiting.waiter {
+                Waiter::Reader(id) => core.answer_reader(id),
+                Waiter::Writer => writer = true,
+            }
+        }
+        writer
+    }
+
+    /// Readers who have waited long enough are told; the writer has a deadline of its own.
+    fn give_up(&mut self, core: &mut Core, error: &JournalError) {
+        let now = core.now();
+        for waiting in self.waiting.extract_if(.., |waiting| now >= waiting.arrived + PATIENCE) {
+            if let Waiter::Reader(id) = waiting.waiter {
+                core.act(Action::Confirmed { id, result: Err(error.clone()) });
+            }
+        }
+    }
+
+    pub fn take_readers(&mut self) -> Vec<Id> {
+        let reader = |waiting: Waiting| match waiting.waiter {
+            Waiter::Reader(id) => Some(id),
+            Waiter::Writer => None,
+        };
+        self.waiting.drain(..).filter_map(reader).collect()
+    }
+}

@@ -1,0 +1,294 @@
+//! Loading a namespace on its first use: newest checkpoint, the commits after it, proof of the head (JOURNAL.md section 4).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Action, Core, Event, Mode, PATIENCE, Rule, Tail, Ticket, back_off};
+use crate::backend::{BackendError, Key};
+use crate::journal::checkpoint::{self, Checkpoint};
+use crate::journal::commit;
+use crate::journal::error::JournalError;
+use crate::journal::keys;
+use crate::oci::Digest;
+
+/// Commits that are read side by side, at the most.
+const MAX_WINDOW: u64 = 32;
+/// Checkpoints that are tried; the store keeps two of each fold version.
+const CHECKPOINTS: usize = 2;
+
+pub enum Progress {
+    Waiting,
+    /// The state is that of the head, which the read `last_read` (sent at `sent`) confirmed.
+    Loaded {
+        last_read: Ticket,
+        sent: Duration,
+    },
+}
+
+pub struct Loader {
+    started: Duration,
+    failures: u32,
+    outstanding: BTreeMap<Ticket, Request>,
+    /// Commit 1, and the newest commit that was folded or that a checkpoint ends with.
+    first: Bytes,
+    head: Bytes,
+    checkpoints: VecDeque<Key>,
+    window: Window,
+    /// What the LIST after the head found, and the last read.
+    beyond: Option<u64>,
+    last: Option<(Ticket, Duration)>,
+}
+
+/// Commits that are read side by side.
+#[derive(Default)]
+struct Window {
+    width: u64,
+    found: BTreeMap<u64, Bytes>,
+    end: bool,
+}
+
+#[derive(Clone)]
+enum Request {
+    First,
+    Checkpoints,
+    Checkpoint(Key),
+    /// The commit that a checkpoint ends with.
+    End(Box<Checkpoint>),
+    Commit(u64),
+    Beyond,
+    Last,
+    /// Makes the newest commit durable: a crash may have left it visible only.
+    Settle,
+}
+
+enum Answer {
+    Bytes(Bytes),
+    NotFound,
+    Keys(Vec<Key>),
+    Settled,
+}
+
+impl Loader {
+    pub fn start(core: &mut Core) -> Self {
+        let mut loader = Self {
+            started: core.now(),
+            failures: 0,
+            outstanding: BTreeMap::new(),
+            first: Bytes::new(),
+            head: Bytes::new(),
+            checkpoints: VecDeque::new(),
+            window: Window { width: 1, ..Window::default() },
+            beyond: None,
+            last: None,
+        };
+        loader.send(core, Request::First);
+        loader
+    }
+
+    pub fn on(&mut self, core: &mut Core, event: Event) -> Result<Progress, JournalError> {
+        let (ticket, result) = match event {
+            Event::Timer { ticket } => {
+                if let Some(request) = self.outstanding.remove(&ticket) {
+                    self.send(core, request);
+                }
+                return Ok(Progress::Waiting);
+            }
+            Event::Read { ticket, result } => (ticket, result.map(Answer::Bytes)),
+            Event::Listed { ticket, result } => (ticket, result.map(Answer::Keys)),
+            Event::Created { ticket, result } => (ticket, result.map(|_| Answer::Settled)),
+            Event::Propose { .. } | Event::Confirm { .. } => return Ok(Progress::Waiting),
+        };
+        let Some(request) = self.outstanding.remove(&ticket) else { return Ok(Progress::Waiting) };
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(BackendError::NotFound(_)) => Answer::NotFound,
+            // What cannot be written now cannot be settled now, but it can be read.
+            Err(error) if matches!(request, Request::Settle) && error.is_definite() => Answer::Settled,
+            Err(error) => return self.repeat_or_give_up(core, request, &error),
+        };
+        self.answered(core, request, ticket, answer)
+    }
+
+    fn answered(
+        &mut self,
+        core: &mut Core,
+        request: Request,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Progress, JournalError> {
+        match (request, answer) {
+            (Request::First, Answer::NotFound) => {
+                return Ok(Progress::Loaded { last_read: ticket, sent: self.started });
+            }
+            (Request::First, Answer::Bytes(bytes)) => {
+                self.first = bytes;
+                self.send(core, Request::Checkpoints);
+            }
+            (Request::Checkpoints, Answer::Keys(keys)) => {
+                self.checkpoints = keys.into();
+                self.next_checkpoint(core)?;
+            }
+            (Request::Checkpoint(key), Answer::Bytes(bytes)) => match checkpoint::read(&bytes) {
+                Ok(found) => {
+                    self.send(core, Request::End(Box::new(found)));
+                }
+                Err(error) => {
+                    core.act(Action::Alarm(format!("checkpoint {key} is passed over: {error}")));
+                    self.next_checkpoint(core)?;
+                }
+            },
+            (Request::Checkpoint(_), _) => self.next_checkpoint(core)?,
+            (Request::End(found), answer) => self.adopt(core, *found, answer)?,
+            (Request::Commit(seq), answer) => self.window_answered(core, seq, answer)?,
+            (Request::Beyond, Answer::Keys(keys)) => {
+                self.beyond = keys.first().and_then(keys::commit_seq);
+                let sent = core.now();
+                let ticket = self.send(core, Request::Last);
+                self.last = Some((ticket, sent));
+            }
+            (Request::Last, answer) => return self.last_answered(core, answer),
+            (Request::Settle, _) => return Ok(self.finished()),
+            // A store answers a read with bytes and a LIST with keys.
+            _ => {}
+        }
+        Ok(Progress::Waiting)
+    }
+
+    fn next_checkpoint(&mut self, core: &mut Core) -> Result<(), JournalError> {
+        match self.checkpoints.pop_front() {
+            Some(key) => {
+                self.send(core, Request::Checkpoint(key));
+            }
+            None => {
+                let first = self.first.clone();
+                self.fold(core, 1, first)?;
+                self.read_window(core);
+            }
+        }
+        Ok(())
+    }
+
+    /// A checkpoint is a cache: it counts only if the journal still has the commit that it ends with.
+    fn adopt(&mut self, core: &mut Core, found: Checkpoint, answer: Answer) -> Result<(), JournalError> {
+        let bytes = if let Answer::Bytes(bytes) = answer { bytes } else { Bytes::new() };
+        let fits = Digest::sha256(commit::line(&bytes)).to_string() == *found.state.link;
+        if !fits && core.setup.rules.hold(Rule::CheckpointIsCompared) {
+            core.act(Action::Alarm(format!(
+                "namespace {:?}: the checkpoint at commit {} does not fit the journal and is passed over",
+                core.setup.namespace.as_str(),
+                found.state.seq
+            )));
+            return self.next_checkpoint(core);
+        }
+        core.state = found.state.into();
+        core.tail = Tail::default();
+        self.head = bytes;
+        self.read_window(core);
+        Ok(())
+    }
+
+    /// Reads the next commits side by side: 1, 2, 4 ... at a time.
+    fn read_window(&mut self, core: &mut Core) {
+        let next = core.state.seq + 1;
+        for seq in next..next + self.window.width {
+            self.send(core, Request::Commit(seq));
+        }
+        let width = (self.window.width * 2).min(MAX_WINDOW);
+        self.window = Window { width, ..Window::default() };
+    }
+
+    fn window_answered(&mut self, core: &mut Core, seq: u64, answer: Answer) -> Result<(), JournalError> {
+        match answer {
+            Answer::Bytes(bytes) => {
+                self.window.found.insert(seq, bytes);
+            }
+            _ => self.window.end = true,
+        }
+        if !self.outstanding.is_empty() {
+            return Ok(());
+        }
+        // What was found behind a missing commit is left for later: it may be a race or a loss.
+        for (seq, bytes) in std::mem::take(&mut self.window.found) {
+            if seq != core.state.seq + 1 {
+                break;
+            }
+            self.fold(core, seq, bytes)?;
+        }
+        if self.window.end {
+            self.send(core, Request::Beyond);
+        } else {
+            self.read_window(core);
+        }
+        Ok(())
+    }
+
+    fn last_answered(&mut self, core: &mut Core, answer: Answer) -> Result<Progress, JournalError> {
+        if let Answer::Bytes(bytes) = answer {
+            self.fold(core, core.state.seq + 1, bytes)?;
+            self.read_window(core);
+            return Ok(Progress::Waiting);
+        }
+        if let Some(beyond) = self.beyond
+            && core.setup.rules.hold(Rule::GapIsNoHead)
+        {
+            let missing = core.state.seq + 1;
+            return Err(JournalError::Broken(format!(
+                "the store has lost commit {missing}: commit {beyond} is there"
+            )));
+        }
+        if core.setup.mode == Mode::Shared {
+            return Ok(self.finished());
+        }
+        self.send(core, Request::Settle);
+        Ok(Progress::Waiting)
+    }
+
+    fn finished(&self) -> Progress {
+        let (last_read, sent) = self.last.unwrap_or((0, self.started));
+        Progress::Loaded { last_read, sent }
+    }
+
+    fn fold(&mut self, core: &mut Core, seq: u64, bytes: Bytes) -> Result<(), JournalError> {
+        core.advance(seq, &bytes)?;
+        self.head = bytes;
+        Ok(())
+    }
+
+    fn repeat_or_give_up(
+        &mut self,
+        core: &mut Core,
+        request: Request,
+        error: &BackendError,
+    ) -> Result<Progress, JournalError> {
+        if error.is_definite() || core.now() >= self.started + PATIENCE {
+            return Err(JournalError::from(error));
+        }
+        let ticket = core.timer(back_off(self.failures));
+        self.failures += 1;
+        self.outstanding.insert(ticket, request);
+        Ok(Progress::Waiting)
+    }
+
+    fn send(&mut self, core: &mut Core, request: Request) -> Ticket {
+        let head = core.state.seq;
+        let namespace = core.setup.namespace.clone();
+        let ticket = match &request {
+            Request::First => core.read_commit(1),
+            Request::Checkpoint(key) => core.read(key.clone()),
+            Request::End(found) => core.read_commit(found.state.seq),
+            Request::Commit(seq) => core.read_commit(*seq),
+            Request::Last => core.read_commit(head + 1),
+            Request::Checkpoints => {
+                core.list(keys::checkpoints(&namespace, keys::FOLD_VERSION), String::new(), CHECKPOINTS)
+            }
+            Request::Beyond => {
+                core.list(keys::commits(&namespace), keys::commit(&namespace, head).as_str().to_owned(), 1)
+            }
+            Request::Settle => core.create_commit(head, vec![self.head.clone()]),
+        };
+        self.outstanding.insert(ticket, request);
+        ticket
+    }
+}

@@ -1,0 +1,426 @@
+//! One namespace in one process as a pure state machine: `on(event) -> actions` (JOURNAL.md sections 3 and 4).
+//!
+//! It loads the namespace, then appends and confirms. It does no I/O and knows no task or thread: the server drives
+//! it with tokio, the tests with a seeded scheduler. Answers of the store may come in any order, late, or never.
+
+mod head_check;
+mod loader;
+mod rules;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::error::{JournalError, ProposeError};
+use super::fold::FoldError;
+use super::keys;
+use super::proposal::Proposal;
+use super::state::State;
+use crate::backend::{BackendError, Create, Key};
+use crate::clock::Clock;
+use crate::oci::Namespace;
+
+use head_check::{HeadCheck, Waiter};
+use loader::{Loader, Progress};
+pub use rules::{Rule, Rules};
+use writer::{Waiting, Writer};
+
+/// How long a request may wait for the store before it is answered that the store is unavailable.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Names an outstanding request to the store, or a timer.
+pub type Ticket = u64;
+
+/// Names somebody who waits for an answer.
+pub type Id = u64;
+
+pub enum Event {
+    /// Somebody proposes a change.
+    Propose {
+        id: Id,
+        proposal: Proposal,
+    },
+    /// Somebody wants to read a state that was current at this moment, or no longer ago than `within`.
+    Confirm {
+        id: Id,
+        within: Duration,
+    },
+    Created {
+        ticket: Ticket,
+        result: Result<Create, BackendError>,
+    },
+    Read {
+        ticket: Ticket,
+        result: Result<Bytes, BackendError>,
+    },
+    Listed {
+        ticket: Ticket,
+        result: Result<Vec<Key>, BackendError>,
+    },
+    Timer {
+        ticket: Ticket,
+    },
+}
+
+pub enum Action {
+    Create {
+        ticket: Ticket,
+        key: Key,
+        body: Vec<Bytes>,
+    },
+    Read {
+        ticket: Ticket,
+        key: Key,
+    },
+    List {
+        ticket: Ticket,
+        prefix: String,
+        after: String,
+        limit: usize,
+    },
+    Timer {
+        ticket: Ticket,
+        after: Duration,
+    },
+    Answer {
+        id: Id,
+        result: Result<Outcome, ProposeError>,
+    },
+    /// `None`: the namespace does not exist.
+    Confirmed {
+        id: Id,
+        result: Result<Option<Arc<State>>, JournalError>,
+    },
+    /// Something an operator must see.
+    Alarm(String),
+}
+
+/// What came of an accepted proposal.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// A state that the change is part of.
+    pub state: Arc<State>,
+    /// Whether the proposal brought a commit; otherwise what was asked for held already.
+    pub changed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// This process is the only writer of the store: its state is current by itself.
+    Single,
+    /// Any number of processes share the store.
+    Shared,
+}
+
+/// What a machine is told at its beginning.
+#[derive(Clone)]
+pub struct Setup {
+    pub namespace: Namespace,
+    pub store: Uuid,
+    pub mode: Mode,
+    /// This process.
+    pub writer: Uuid,
+    pub max_staleness: Duration,
+    pub clock: Arc<dyn Clock>,
+    pub rules: Rules,
+}
+
+pub struct Machine {
+    core: Core,
+    phase: Phase,
+    writer: Writer,
+    check: HeadCheck,
+}
+
+enum Phase {
+    /// Nobody has asked for anything.
+    New,
+    Loading(Box<Loader>),
+    Serving,
+    /// The history cannot be read: nothing is answered but this.
+    Failed(JournalError),
+}
+
+/// What the parts of the machine share.
+struct Core {
+    setup: Setup,
+    state: Arc<State>,
+    /// The monotonic moment at which the state was certainly current; `None` before the first confirmation.
+    confirmed: Option<Duration>,
+    /// Commits and bytes folded since the newest checkpoint.
+    tail: Tail,
+    last_ticket: Ticket,
+    /// Answers that wait until no replica serves the deleted content any more.
+    late: BTreeMap<Ticket, (Vec<Id>, Outcome)>,
+    actions: Vec<Action>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    pub commits: u64,
+    pub bytes: u64,
+}
+
+impl Machine {
+    pub fn new(setup: Setup) -> Self {
+        let state = Arc::new(State::empty(setup.store));
+        let core = Core {
+            setup,
+            state,
+            confirmed: None,
+            tail: Tail::default(),
+            last_ticket: 0,
+            late: BTreeMap::new(),
+            actions: Vec::new(),
+        };
+        Self { core, phase: Phase::New, writer: Writer::default(), check: HeadCheck::default() }
+    }
+
+    pub fn on(&mut self, event: Event) -> Vec<Action> {
+        let result = match event {
+            Event::Propose { id, proposal } => self.propose(id, proposal),
+            Event::Confirm { id, within } => self.confirm(id, within),
+            Event::Timer { ticket } if self.core.late.contains_key(&ticket) => {
+                self.core.answer_late(ticket);
+                Ok(())
+            }
+            event => self.store_answered(event),
+        };
+        if let Err(error) = result.and_then(|()| self.go_on()) {
+            self.fail(error);
+        }
+        std::mem::take(&mut self.core.actions)
+    }
+
+    pub fn state(&self) -> &Arc<State> {
+        &self.core.state
+    }
+
+    pub fn tail(&self) -> Tail {
+        self.core.tail
+    }
+
+    /// A checkpoint was written when the tail was `then`.
+    pub fn checkpointed(&mut self, then: Tail) {
+        self.core.tail.commits = self.core.tail.commits.saturating_sub(then.commits);
+        self.core.tail.bytes = self.core.tail.bytes.saturating_sub(then.bytes);
+    }
+
+    /// Whether the state is loaded and can be read.
+    pub fn is_serving(&self) -> bool {
+        matches!(self.phase, Phase::Serving)
+    }
+
+    /// Whether nobody waits for anything, so that the machine may be dropped.
+    pub fn is_idle(&self) -> bool {
+        !matches!(self.phase, Phase::Loading(_))
+            && self.writer.is_idle()
+            && self.check.is_idle()
+            && self.core.late.is_empty()
+    }
+
+    /// Whether there is nothing to keep when the machine is idle: it failed, or the namespace does not exist.
+    pub fn is_spent(&self) -> bool {
+        !self.is_serving() || self.core.state.seq == 0
+    }
+
+    fn propose(&mut self, id: Id, proposal: Proposal) -> Result<(), JournalError> {
+        if let Phase::Failed(error) = &self.phase {
+            let result = Err(ProposeError::Journal(error.clone()));
+            self.core.act(Action::Answer { id, result });
+            return Ok(());
+        }
+        let arrived = self.core.now();
+        self.writer.enqueue(&mut self.core, Waiting { id, proposal, arrived });
+        Ok(())
+    }
+
+    fn confirm(&mut self, id: Id, within: Duration) -> Result<(), JournalError> {
+        match &self.phase {
+            Phase::Failed(error) => {
+                let result = Err(error.clone());
+                self.core.act(Action::Confirmed { id, result });
+            }
+            Phase::Serving if self.core.is_current(within) => self.core.answer_reader(id),
+            _ => self.check.want(&self.core, Waiter::Reader(id)),
+        }
+        Ok(())
+    }
+
+    fn store_answered(&mut self, event: Event) -> Result<(), JournalError> {
+        match &mut self.phase {
+            Phase::New | Phase::Failed(_) => Ok(()),
+            Phase::Loading(loader) => match loader.on(&mut self.core, event)? {
+                Progress::Waiting => Ok(()),
+                Progress::Loaded { last_read, sent } => {
+                    self.phase = Phase::Serving;
+                    self.core.confirm(sent);
+                    self.loaded(last_read)
+                }
+            },
+            Phase::Serving => self.serve(event),
+        }
+    }
+
+    fn serve(&mut self, event: Event) -> Result<(), JournalError> {
+        match event {
+            Event::Created { ticket, result } => self.writer.created(&mut self.core, ticket, result),
+            Event::Read { ticket, result } if self.check.is_waiting_for(ticket) => {
+                let writer_too = self.check.read(&mut self.core, result)?;
+                if writer_too { self.writer.confirmed(&mut self.core) } else { Ok(()) }
+            }
+            Event::Read { ticket, result } => self.writer.read(&mut self.core, ticket, result),
+            Event::Timer { ticket } if self.check.is_waiting_for(ticket) => {
+                self.check.again(&mut self.core);
+                Ok(())
+            }
+            Event::Timer { ticket } => self.writer.again(&mut self.core, ticket),
+            Event::Listed { .. } | Event::Propose { .. } | Event::Confirm { .. } => Ok(()),
+        }
+    }
+
+    /// The load ended with a read of `head + 1` that found nothing: that was a head check.
+    fn loaded(&mut self, last_read: Ticket) -> Result<(), JournalError> {
+        let single = self.core.setup.mode == Mode::Single;
+        self.check.answer(&mut self.core, if single { Ticket::MAX } else { last_read });
+        Ok(())
+    }
+
+    /// Sends what is due after an event.
+    fn go_on(&mut self) -> Result<(), JournalError> {
+        match self.phase {
+            Phase::New if !(self.writer.is_idle() && self.check.is_idle()) => {
+                self.phase = Phase::Loading(Box::new(Loader::start(&mut self.core)));
+            }
+            Phase::Serving => {
+                self.writer.run(&mut self.core)?;
+                if self.writer.asks_for_check() {
+                    self.check.want(&self.core, Waiter::Writer);
+                }
+                self.check.run(&mut self.core);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: JournalError) {
+        if matches!(error, JournalError::Broken(_)) {
+            let namespace = self.core.setup.namespace.as_str();
+            self.core.act(Action::Alarm(format!("namespace {namespace:?} is refused: {error}")));
+        }
+        for id in self.check.take_readers() {
+            self.core.act(Action::Confirmed { id, result: Err(error.clone()) });
+        }
+        for id in self.writer.take_all() {
+            self.core.act(Action::Answer { id, result: Err(ProposeError::Journal(error.clone())) });
+        }
+        self.phase = Phase::Failed(error);
+    }
+}
+
+impl Core {
+    fn now(&self) -> Duration {
+        self.setup.clock.monotonic()
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    fn timer(&mut self, after: Duration) -> Ticket {
+        let ticket = self.ticket();
+        self.act(Action::Timer { ticket, after });
+        ticket
+    }
+
+    fn create_commit(&mut self, seq: u64, body: Vec<Bytes>) -> Ticket {
+        let ticket = self.ticket();
+        let key = keys::commit(&self.setup.namespace, seq);
+        self.act(Action::Create { ticket, key, body });
+        ticket
+    }
+
+    fn read_commit(&mut self, seq: u64) -> Ticket {
+        self.read(keys::commit(&self.setup.namespace, seq))
+    }
+
+    fn read(&mut self, key: Key) -> Ticket {
+        let ticket = self.ticket();
+        self.act(Action::Read { ticket, key });
+        ticket
+    }
+
+    fn list(&mut self, prefix: String, after: String, limit: usize) -> Ticket {
+        let ticket = self.ticket();
+        self.act(Action::List { ticket, prefix, after, limit });
+        ticket
+    }
+
+    /// Whether the state was current at a moment that is no longer ago than `within`.
+    fn is_current(&self, within: Duration) -> bool {
+        if self.setup.mode == Mode::Single {
+            return true;
+        }
+        let rule = if within.is_zero() { Rule::ReadAfterCheck } else { Rule::StalenessIsBounded };
+        if !self.setup.rules.hold(rule) {
+            return true;
+        }
+        self.confirmed.is_some_and(|at| !within.is_zero() && self.now() < at + within)
+    }
+
+    fn confirm(&mut self, at: Duration) {
+        self.confirmed = self.confirmed.max(Some(at));
+    }
+
+    fn answer_reader(&mut self, id: Id) {
+        let state = (self.state.seq > 0).then(|| self.state.clone());
+        self.act(Action::Confirmed { id, result: Ok(state) });
+    }
+
+    fn delays_deletions(&self) -> bool {
+        self.setup.mode == Mode::Shared && self.setup.rules.hold(Rule::DeletionIsAnsweredLate)
+    }
+
+    /// Another replica may serve what was deleted, from a state confirmed just before the deletion, for
+    /// `max_staleness`; a tenth is added for clocks that run at different rates.
+    fn answer_later(&mut self, ids: Vec<Id>) {
+        let outcome = Outcome { state: self.state.clone(), changed: true };
+        let ticket = self.timer(self.setup.max_staleness.mul_f64(1.1));
+        self.late.insert(ticket, (ids, outcome));
+    }
+
+    fn answer_late(&mut self, ticket: Ticket) {
+        let Some((ids, outcome)) = self.late.remove(&ticket) else { return };
+        for id in ids {
+            self.act(Action::Answer { id, result: Ok(outcome.clone()) });
+        }
+    }
+
+    /// The only fold: a commit that the state has already is passed over.
+    fn advance(&mut self, seq: u64, bytes: &Bytes) -> Result<(), FoldError> {
+        if seq <= self.state.seq && self.setup.rules.hold(Rule::FoldedOnce) {
+            return Ok(());
+        }
+        let mut state = State::clone(&self.state);
+        state.fold(seq, bytes)?;
+        self.state = Arc::new(state);
+        self.tail.commits += 1;
+        self.tail.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The pause before the `n`-th repetition of a request to the store.
+fn back_off(n: u32) -> Duration {
+    Duration::from_millis(20 << n.min(6))
+}

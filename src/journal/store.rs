@@ -1,0 +1,255 @@
+//! All namespaces of one store: loaded on first use, dropped again under a memory budget.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+use uuid::Uuid;
+
+use super::driver::{CHECKPOINT_QUIET, Driver, Retired};
+use super::error::{JournalError, ProposeError};
+use super::keys;
+use super::layout::{Layout, OpenError};
+use super::machine::{Mode, Outcome, PATIENCE, Rules, Setup};
+use super::proposal::{Change, Proposal};
+use super::state::State;
+use crate::backend::{Backend, Key};
+use crate::clock::Clock;
+use crate::oci::{Namespace, RepositoryName};
+
+/// What an entry of a state (a tag, a manifest, a blob that is held) takes in memory, in bytes, about.
+const ENTRY: u64 = 400;
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub mode: Mode,
+    /// Bytes that loaded namespaces may take, about; those unused for longest are dropped first.
+    pub memory_budget: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mode: Mode::Single, memory_budget: 256 << 20 }
+    }
+}
+
+pub struct Journals {
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    layout: Layout,
+    /// This process, in the commits it writes.
+    writer: Uuid,
+    namespaces: ArcSwap<OrdMap<Namespace, Arc<Driver>>>,
+}
+
+impl Journals {
+    /// Opens the journals of a store; a new store gets its layout. Must be called within a tokio runtime, which
+    /// then runs the writers.
+    pub async fn open(
+        backend: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Arc<Self>, OpenError> {
+        let layout = Layout::open(&*backend, &*clock).await?;
+        let writer = clock.uuid(clock.now());
+        let namespaces = ArcSwap::default();
+        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces });
+        tokio::spawn(keep_house(Arc::downgrade(&journals)));
+        Ok(journals)
+    }
+
+    /// The key that signs upload sessions, and nothing else.
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.layout.session_secret.0
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.options.mode
+    }
+
+    /// The state of a namespace that was current at some moment after this call; none if it does not exist.
+    pub async fn current(&self, namespace: &Namespace) -> Result<Option<Arc<State>>, JournalError> {
+        self.confirmed(namespace, Duration::ZERO).await
+    }
+
+    /// A state that was current within `max_staleness` before this call: for content by digest. What it does not
+    /// have must be looked up in [`Journals::current`] before it is missing.
+    pub async fn recent(&self, namespace: &Namespace) -> Result<Option<Arc<State>>, JournalError> {
+        self.confirmed(namespace, self.layout.max_staleness()).await
+    }
+
+    /// Proposes a change, and answers when it is in the journal, or refused by a current state.
+    pub async fn propose(&self, namespace: &Namespace, proposal: Proposal) -> Result<Outcome, ProposeError> {
+        let marker = self.marker_of(namespace, &proposal.change);
+        if let Some(marker) = &marker {
+            self.create_marker(marker).await?;
+        }
+        let outcome = loop {
+            let driver = self.driver(namespace);
+            match driver.propose(proposal.clone()).await {
+                Ok(result) => {
+                    self.forget_if_spent(&driver);
+                    break result?;
+                }
+                Err(Retired) => self.forget(&driver),
+            }
+        };
+        if let Some(marker) = &marker {
+            self.create_marker(marker).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// A fresh id for a data object of the namespace; never older than the journal's newest commit.
+    pub async fn new_object(&self, namespace: &Namespace) -> Result<Uuid, JournalError> {
+        let newest = self.recent(namespace).await?.map(|state| state.time).unwrap_or_default();
+        Ok(self.clock.uuid(self.clock.now().max(newest)))
+    }
+
+    /// Writes the checkpoints that make the next start quick.
+    pub async fn shutdown(&self) {
+        for driver in self.drivers() {
+            driver.checkpoint().await;
+        }
+    }
+
+    async fn confirmed(
+        &self,
+        namespace: &Namespace,
+        within: Duration,
+    ) -> Result<Option<Arc<State>>, JournalError> {
+        if self.options.mode == Mode::Single
+            && let Some(state) = self.namespaces.load().get(namespace).and_then(|driver| driver.snapshot())
+        {
+            return Ok(Some(state));
+        }
+        let state = loop {
+            let driver = self.driver(namespace);
+            match driver.confirm(within).await {
+                Ok(result) => {
+                    self.forget_if_spent(&driver);
+                    break result?;
+                }
+                Err(Retired) => self.forget(&driver),
+            }
+        };
+        Ok(state.filter(|state| state.exists()))
+    }
+
+    /// The marker to create around a change that may bring a repository its first content.
+    fn marker_of(&self, namespace: &Namespace, change: &Change) -> Option<Key> {
+        let repository = change.brings_to()?;
+        let snapshot = self.namespaces.load().get(namespace).and_then(|driver| driver.snapshot());
+        let known = snapshot.is_some_and(|state| state.repository(repository).is_some());
+        (!known).then(|| keys::marker(repository))
+    }
+
+    async fn create_marker(&self, marker: &Key) -> Result<(), JournalError> {
+        let started = self.clock.monotonic();
+        loop {
+            match self.backend.create(marker, Vec::new()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_definite() || self.clock.monotonic() >= started + PATIENCE => {
+                    return Err(JournalError::from(&error));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    fn driver(&self, namespace: &Namespace) -> Arc<Driver> {
+        if let Some(driver) = self.namespaces.load().get(namespace) {
+            return driver.clone();
+        }
+        let new = Driver::new(self.setup(namespace), self.backend.clone());
+        // Of two that come at once, both get the driver that is in the map in the end.
+        self.namespaces.rcu(|map| {
+            let mut map = OrdMap::clone(map);
+            map.entry(namespace.clone()).or_insert(new.clone());
+            map
+        });
+        self.namespaces.load().get(namespace).cloned().unwrap_or(new)
+    }
+
+    fn setup(&self, namespace: &Namespace) -> Setup {
+        Setup {
+            namespace: namespace.clone(),
+            store: self.layout.store,
+            mode: self.options.mode,
+            writer: self.writer,
+            max_staleness: self.layout.max_staleness(),
+            clock: self.clock.clone(),
+            rules: Rules::default(),
+        }
+    }
+
+    fn drivers(&self) -> Vec<Arc<Driver>> {
+        self.namespaces.load().values().cloned().collect()
+    }
+
+    fn forget_if_spent(&self, driver: &Arc<Driver>) {
+        if driver.retire_if(|machine| machine.is_spent()) {
+            self.forget(driver);
+        }
+    }
+
+    fn forget(&self, driver: &Arc<Driver>) {
+        self.namespaces.rcu(|map| {
+            let mut map = OrdMap::clone(map);
+            if map.get(driver.namespace()).is_some_and(|present| Arc::ptr_eq(present, driver)) {
+                map.remove(driver.namespace());
+            }
+            map
+        });
+    }
+
+    /// Drops the namespaces that were unused for longest until the others fit the budget.
+    fn drop_over_budget(&self) {
+        let weight = |driver: &Driver| driver.entries() * ENTRY;
+        let mut drivers = self.drivers();
+        let mut total: u64 = drivers.iter().map(|driver| weight(driver)).sum();
+        drivers.sort_by_key(|driver| std::cmp::Reverse(driver.idle_for().0));
+        for driver in drivers {
+            if total <= self.options.memory_budget {
+                return;
+            }
+            let size = weight(&driver);
+            if driver.retire_if(|_| true) {
+                self.forget(&driver);
+                total -= size;
+            }
+        }
+    }
+}
+
+/// Checkpoints quiet namespaces, drops spent ones and those over the budget, for as long as the journals live.
+async fn keep_house(journals: Weak<Journals>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        let Some(journals) = journals.upgrade() else { return };
+        for driver in journals.drivers() {
+            if driver.tail().commits > CHECKPOINT_QUIET && driver.idle_for().1 >= QUIET {
+                driver.clone().checkpoint().await;
+            }
+            journals.forget_if_spent(&driver);
+        }
+        journals.drop_over_budget();
+    }
+}
+
+impl Change {
+    /// The repository that has content when the change is made.
+    fn brings_to(&self) -> Option<&RepositoryName> {
+        match self {
+            Change::Blob { repository, .. } | Change::Mount { repository, .. } => Some(repository),
+            Change::Manifest(new) => Some(&new.repository),
+            Change::Untag { .. } | Change::Delete { .. } | Change::Unlink { .. } | Change::Damaged { .. } => {
+                None
+            }
+        }
+    }
+}
