@@ -1,14 +1,26 @@
 //! Settings: YAML, environment and flags, merged into plain structs with the origin of each value.
 //!
-//! `value` and `address` read and write single values, `settings` is the tree that the other rooms are given.
+//! `keys` is the one table of settings; `load` merges the sources over it. `value` and `address` read and write single values, `settings` is the tree that the other rooms are given.
 
 mod address;
+mod environment;
+mod file;
+mod keys;
+mod load;
+mod print;
 mod settings;
+mod suggestion;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::{CorsOrigin, ExternalUrl, HealthPath, Network, S3Location, StorageUrl};
+pub use keys::{KEYS, Key};
+pub use load::{ConfigError, Loaded, Origin, load};
+pub use print::print;
 pub use settings::{
     Anonymous, Auth, Cors, Limits, Log, LogFormat, Rollback, Rollout, RolloutStrategy, Server, Service,
-    Settings, Storage, StorageMode,
+    Settings, Storage, StorageMode, Violation,
 };
 pub use value::{ByteSize, Label, LogFilter, Value};

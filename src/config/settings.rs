@@ -195,3 +195,42 @@ impl Default for Service {
         }
     }
 }
+
+/// A rule that a setting breaks although it is well written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The dotted name.
+    pub key: &'static str,
+    /// What is required and what to do.
+    pub rule: &'static str,
+}
+
+impl Settings {
+    /// Every rule that is broken; nobody may serve with one.
+    pub fn violations(&self) -> Vec<Violation> {
+        let Self { server, storage, auth, .. } = self;
+        let limits = &server.limits;
+        let exposed = !server.listen.ip().to_canonical().is_loopback();
+        let on_s3 = matches!(storage.url, StorageUrl::S3(_));
+        let rules = [
+            (
+                "server.listen",
+                exposed && auth.anonymous.is_none(),
+                "other machines can reach this address and no authentication is configured; listen on 127.0.0.1, \
+                 or let everybody in by name with auth.anonymous: write (or read)",
+            ),
+            ("server.workers", server.workers > 1024, "at most 1024"),
+            ("server.limits.connections", !(1..=1_000_000).contains(&limits.connections), "1 to 1000000"),
+            ("server.limits.head_timeout", limits.head_timeout.is_zero(), "must be longer than 0s"),
+            ("server.limits.body_idle_timeout", limits.body_idle_timeout.is_zero(), "must be longer than 0s"),
+            ("server.limits.upload_memory", limits.upload_memory < ByteSize::mib(1), "at least 1MiB"),
+            (
+                "storage.mode",
+                storage.mode == StorageMode::Shared && !on_s3,
+                "only storage on s3 can be shared; use single",
+            ),
+        ];
+        let broken = rules.into_iter().filter(|(_, broken, _)| *broken);
+        broken.map(|(key, _, rule)| Violation { key, rule }).collect()
+    }
+}

@@ -106,15 +106,21 @@ impl<T: Value> Value for Vec<T> {
 const DURATION_UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// A whole number and a unit: `500ms`, `30s`, `10m`, `24h`, `7d`. Precise to a millisecond.
+/// Longer ones could run over the end of the clock.
+const MAX_MILLIS: u64 = 365 * 86_400_000;
+
+/// A whole number and a unit: `500ms`, `30s`, `10m`, `24h`, `7d`; at most a year, precise to a millisecond.
 impl Value for Duration {
     fn read(text: &str) -> Result<Self, String> {
-        with_unit(text, &DURATION_UNITS).map(Duration::from_millis).ok_or_else(|| {
-            format!(
-                "`{}` is not a duration: a whole number and ms, s, m, h or d, like 30s",
-                text.escape_debug()
-            )
-        })
+        with_unit(text, &DURATION_UNITS)
+            .filter(|millis| *millis <= MAX_MILLIS)
+            .map(Duration::from_millis)
+            .ok_or_else(|| {
+                format!(
+                    "`{}` is not a duration: a whole number and ms, s, m, h or d, like 30s; at most 365d",
+                    text.escape_debug()
+                )
+            })
     }
 
     fn write(&self) -> String {
