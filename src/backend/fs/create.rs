@@ -10,13 +10,14 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::{FILE_MODE, FOLDER_MODE, Folder, Store, refusal};
+use super::{FILE_MODE, FOLDER_MODE, Folder, Fsync, Store, refusal};
 use crate::backend::{BackendError, Create, Key};
 
 /// The folder of what is still being written.
 pub(super) struct Drafts {
     folder: PathBuf,
     next: AtomicU64,
+    fsync: Fsync,
 }
 
 /// A complete and durable file without a name of its own; removed when it is dropped before it got one.
@@ -36,7 +37,7 @@ impl Store {
 
 impl Drafts {
     /// Empties `folder` of what a crash left there. (It is not made anew: that could fail on a full disk.)
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, fsync: Fsync) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -46,7 +47,7 @@ impl Drafts {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { folder: folder.to_owned(), next: AtomicU64::new(0) })
+        Ok(Self { folder: folder.to_owned(), next: AtomicU64::new(0), fsync })
     }
 
     /// A draft with what `fill` writes, fsynced.
@@ -58,7 +59,7 @@ impl Drafts {
         let opened = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path);
         let mut file = opened.map_err(|error| refusal(&path, error))?;
         let draft = Draft { path, published: false };
-        fill(&mut file).and_then(|()| file.sync_all()).map_err(|error| refusal(&draft.path, error))?;
+        fill(&mut file).and_then(|()| (self.fsync)(&file)).map_err(|error| refusal(&draft.path, error))?;
         Ok(draft)
     }
 }

@@ -1,56 +1,39 @@
 //! Folders, and the fsync that makes the names in them durable.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::{FOLDER_MODE, refusal};
+use super::{FOLDER_MODE, Fsync, refusal};
 use crate::backend::BackendError;
 
 /// A push uses two folders of its namespace. Forgetting is harmless: the chain of parents is fsynced once more.
 const REMEMBERED: usize = 4_096;
 
-/// How a folder is fsynced; tests make it fail.
-pub(super) type SyncFolder = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
-
 pub(super) struct Folders {
     root: PathBuf,
     /// Folders whose own names are durable, all the way down from the root.
-    durable: Mutex<HashMap<PathBuf, Arc<Turns>>>,
+    durable: Mutex<HashSet<PathBuf>>,
     /// Why nothing may be written any more.
     broken: OnceLock<String>,
-    sync: SyncFolder,
+    fsync: Fsync,
 }
 
 /// An open folder whose own name is durable.
 pub(super) struct Folder {
     pub(super) handle: File,
     pub(super) path: PathBuf,
-    turns: Arc<Turns>,
-}
-
-/// The fsyncs of one folder, one at a time, numbered from 1.
-#[derive(Default)]
-struct Turns {
-    count: Mutex<Count>,
-    ended: Condvar,
-}
-
-#[derive(Default)]
-struct Count {
-    begun: u64,
-    ended: u64,
 }
 
 impl Folders {
-    pub(super) fn new(root: PathBuf, sync: SyncFolder) -> Self {
-        Self { root, durable: Mutex::default(), broken: OnceLock::new(), sync }
+    pub(super) fn new(root: PathBuf, fsync: Fsync) -> Self {
+        Self { root, durable: Mutex::default(), broken: OnceLock::new(), fsync }
     }
 
     /// Refuses when an fsync of a folder has failed since the start. The kernel reports such a failure once and may
@@ -65,20 +48,18 @@ impl Folders {
     /// Opens the folder `path`, at or below the root, creating it and its parents durably where they are new.
     pub(super) fn open(&self, path: &Path) -> Result<Folder, BackendError> {
         self.writable()?;
-        let known = locked(&self.durable).get(path).cloned();
-        let turns = match known {
-            Some(turns) => turns,
-            None => self.make_durable(path)?,
-        };
+        if !self.durable().contains(path) {
+            self.make_durable(path)?;
+        }
         let handle = File::open(path).map_err(|error| {
             // A folder that somebody removed is created again by the next attempt.
-            locked(&self.durable).clear();
+            self.durable().clear();
             refusal(path, error)
         })?;
-        Ok(Folder { handle, path: path.to_owned(), turns })
+        Ok(Folder { handle, path: path.to_owned() })
     }
 
-    fn make_durable(&self, path: &Path) -> Result<Arc<Turns>, BackendError> {
+    fn make_durable(&self, path: &Path) -> Result<(), BackendError> {
         if let Some(parent) = path.parent().filter(|_| path != self.root) {
             let parent = self.open(parent)?;
             match DirBuilder::new().mode(FOLDER_MODE).create(path) {
@@ -89,40 +70,33 @@ impl Folders {
                 _ => self.sync(&parent)?,
             }
         }
-        let mut durable = locked(&self.durable);
+        let mut durable = self.durable();
         if durable.len() >= REMEMBERED {
             durable.clear();
         }
-        Ok(durable.entry(path.to_owned()).or_default().clone())
+        durable.insert(path.to_owned());
+        Ok(())
     }
 
-    /// Makes the names that are in the folder by now durable. One fsync serves everybody who asked before it began.
-    /// After a failure the store is read-only, and what became of the names is unknown.
+    /// Makes the names that are in the folder by now durable. After a failure the store is read-only, and what became
+    /// of the names is unknown.
+    ///
+    /// (Sharing one fsync among simultaneous creates was tried: no faster, ext4 groups them by itself.)
     pub(super) fn sync(&self, folder: &Folder) -> Result<(), BackendError> {
-        let turns = &folder.turns;
-        let mut count = locked(&turns.count);
-        let mine = count.begun + 1;
-        while count.ended < mine {
-            if count.begun > count.ended {
-                count = turns.ended.wait(count).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            count.begun += 1;
-            drop(count);
-            if let Err(error) = (self.sync)(&folder.handle) {
-                let _ = self.broken.set(format!(
-                    "fsync of {} failed ({error}); check the disk, then restart",
-                    folder.path.display()
-                ));
-            }
-            count = locked(&turns.count);
-            count.ended = count.begun;
-            turns.ended.notify_all();
+        if let Err(error) = (self.fsync)(&folder.handle) {
+            let path = folder.path.display();
+            let _ =
+                self.broken.set(format!("fsync of {path} failed ({error}); check the disk, then restart"));
         }
         match self.broken.get() {
             Some(reason) => Err(BackendError::Unavailable(io::Error::other(reason.clone()))),
             None => Ok(()),
         }
+    }
+
+    /// The set is whole after every statement, so a panic of another thread leaves nothing to fear.
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,9 +111,4 @@ impl Folder {
             Ok(_) => Err(refuse(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no object"))),
         }
     }
-}
-
-/// What these locks guard is whole after every statement, so a panic of another thread leaves nothing to fear.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

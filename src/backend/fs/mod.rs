@@ -31,7 +31,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use self::create::Drafts;
-use self::folders::{Folder, Folders, SyncFolder};
+use self::folders::{Folder, Folders};
 use self::lock::Lock;
 use super::{Backend, BackendError, Create, Key};
 
@@ -39,6 +39,9 @@ const FOLDER_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 const LOCK: &str = "lock";
 const TMP: &str = "tmp";
+
+/// How files and folders are fsynced; tests look on, or make it fail.
+type Fsync = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 
 /// A directory opened for reading and writing. Dropping it lets the next process in.
 pub struct Fs {
@@ -68,10 +71,10 @@ impl Fs {
     /// Opens the directory `root`, which is created when it is absent, and keeps every other process out for as
     /// long as the value lives. Blocks for up to `wait_for_lock` while another process holds it.
     pub fn open(root: &Path, wait_for_lock: Duration) -> Result<Self, FsOpenError> {
-        Self::open_with(root, wait_for_lock, Box::new(File::sync_all))
+        Self::open_with(root, wait_for_lock, Arc::new(File::sync_all))
     }
 
-    fn open_with(root: &Path, wait_for_lock: Duration, sync: SyncFolder) -> Result<Self, FsOpenError> {
+    fn open_with(root: &Path, wait_for_lock: Duration, fsync: Fsync) -> Result<Self, FsOpenError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| FsOpenError::Io { path, source }
@@ -79,8 +82,8 @@ impl Fs {
         create_root(root).map_err(failed(root))?;
         let lock = Lock::take(root, wait_for_lock)?;
         let tmp = root.join(TMP);
-        let drafts = Drafts::open(&tmp).map_err(failed(&tmp))?;
-        let folders = Folders::new(root.to_owned(), sync);
+        let drafts = Drafts::open(&tmp, fsync.clone()).map_err(failed(&tmp))?;
+        let folders = Folders::new(root.to_owned(), fsync);
         Ok(Self { store: Arc::new(Store { root: root.to_owned(), folders, drafts, _lock: lock }) })
     }
 
@@ -187,7 +190,7 @@ fn refusal(path: &Path, error: io::Error) -> BackendError {
     match error.kind() {
         StorageFull | QuotaExceeded => BackendError::Full(error),
         ReadOnlyFilesystem => BackendError::ReadOnly(format!("{}: {error}", path.display())),
-        PermissionDenied | NotADirectory | IsADirectory | AlreadyExists => {
+        PermissionDenied | CrossesDevices | NotADirectory | IsADirectory | AlreadyExists => {
             BackendError::Denied(format!("{}: {error}", path.display()))
         }
         _ => BackendError::Unavailable(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
