@@ -1,1 +1,6 @@
 //! Every integration test in one binary: it links once and shares `support`.
+
+mod clients;
+mod fixtures;
+mod rooms;
+mod support;

@@ -1,0 +1,72 @@
+//! Finds the real clients that `scripts/install-clients` put into a folder.
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::command::{Ran, run};
+
+pub const HELM_4: &str = "helm-v4.2.4";
+pub const HELM_3: &str = "helm-v3.21.4";
+pub const ORAS: &str = "oras-v1.3.3";
+pub const CRANE: &str = "crane-v0.21.9";
+
+/// A real client with a home of its own, so that nothing of the user's is read or written.
+pub struct Client {
+    program: PathBuf,
+    home: TempDir,
+}
+
+impl Client {
+    /// The client called `name`, or nothing when it is not installed: the test then has nothing to run.
+    ///
+    /// # Panics
+    /// When it is not installed and `CI` is `true`: there a test that silently does nothing is a fault.
+    #[track_caller]
+    pub fn find(name: &str) -> Option<Client> {
+        let program = folder().join(name);
+        if program.is_file() {
+            return Some(Client { program, home: tempfile::tempdir().expect("a temporary folder") });
+        }
+        let missing = format!("{} is not there; scripts/install-clients installs it", program.display());
+        assert!(env::var("CI").as_deref() != Ok("true"), "{missing}");
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        // Not eprintln!: the output of a test that passes is not shown.
+        let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {missing}\n");
+        None
+    }
+
+    /// The folder in which the client runs, empty at first.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs the client with `arguments` in its home.
+    #[track_caller]
+    pub fn run<S: AsRef<str>>(&self, arguments: &[S]) -> Ran {
+        let home = self.home.path();
+        run(Command::new(&self.program)
+            .args(arguments.iter().map(AsRef::as_ref))
+            .current_dir(home)
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("TMPDIR", env::temp_dir())
+            .env("DOCKER_CONFIG", home.join(".docker"))
+            .env("HELM_CONFIG_HOME", home.join(".config"))
+            .env("HELM_CACHE_HOME", home.join(".cache"))
+            .env("HELM_DATA_HOME", home.join(".data")))
+    }
+}
+
+fn folder() -> PathBuf {
+    let cache = || env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    match env::var_os("CHARTHOUSE_TOOLS").filter(|value| !value.is_empty()) {
+        Some(tools) => PathBuf::from(tools).join("bin"),
+        None => cache().or_else(home).unwrap_or_default().join("charthouse/tools/bin"),
+    }
+}
