@@ -27,6 +27,7 @@ pub use memory::Memory;
 pub trait Backend: Send + Sync + 'static {
     /// Creates `key` with the concatenation of `body`. When it returns, in either way, the object that is
     /// there is durable. Of any number of simultaneous creates of one key exactly one is `Created`.
+    /// (So creating what is already there again makes sure that it is durable.) No key may be a folder of another.
     async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError>;
 
     /// The bytes of `key`, or those of `range` (byte offsets). A range that reaches past the end is cut
@@ -95,7 +96,7 @@ pub enum BackendError {
 }
 
 impl BackendError {
-    /// Whether the operation certainly had no effect and would not have one if it were repeated at once.
+    /// Whether this call certainly had no effect. Of an earlier call, whose outcome was unknown, it says nothing.
     pub fn is_definite(&self) -> bool {
         !matches!(self, Self::Unavailable(_))
     }
