@@ -11,6 +11,7 @@ mod headers;
 mod health;
 mod limits;
 mod listener;
+mod relay;
 mod reply;
 mod shutdown;
 #[cfg(test)]
