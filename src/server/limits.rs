@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Server;
+
 /// Times and sizes at which a client is cut off.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -22,17 +24,23 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    pub fn of(settings: &Server) -> Self {
         Self {
-            head: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(75),
-            body_idle: Duration::from_secs(30),
+            head: settings.limits.head_timeout,
+            keep_alive: settings.limits.keep_alive,
+            body_idle: settings.limits.body_idle_timeout,
             body_window: Duration::from_secs(60),
-            body_rate: 1024,
+            body_rate: settings.limits.minimum_rate.bytes(),
             write_stall: Duration::from_secs(60),
             manifest: 4 * 1024 * 1024,
-            drain: Duration::from_secs(30),
+            drain: settings.shutdown_timeout,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::of(&Server::default())
     }
 }

@@ -4,49 +4,25 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
 use actix_http::{Extensions, HttpService, KeepAlive};
 use actix_web::dev::{Server, ServerHandle, Service, ServiceFactory, fn_factory, fn_service};
 use actix_web::rt::System;
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
 use super::connection::Connection;
-use super::limits::Limits;
 use super::{Services, create_app};
 
 /// How long a connection is read on after it was refused, so that the client sees the answer and no reset.
 const LINGER: Duration = Duration::from_secs(1);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// Bytes of an answer collected before they are written to the socket.
 const WRITE_BUFFER: usize = 64 * 1024;
-
-/// How to listen.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Threads that answer requests; at least 1.
-    pub workers: usize,
-    /// Connections per worker; more wait in the backlog.
-    pub max_connections: usize,
-    pub backlog: u32,
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    /// A free port of the loopback interface, two workers.
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            workers: 2,
-            max_connections: 16_384,
-            backlog: 1024,
-            limits: Limits::default(),
-        }
-    }
-}
 
 /// A server that answers requests on threads of its own.
 pub struct RunningServer {
@@ -56,26 +32,23 @@ pub struct RunningServer {
     ended: oneshot::Receiver<io::Result<()>>,
 }
 
-/// Binds and starts to answer. Returns once connections are accepted.
-pub fn start(services: Arc<Services>, options: Options) -> io::Result<RunningServer> {
-    let listener = TcpListener::bind(options.listen)?;
-    listener.set_nonblocking(true)?;
-    let addr = listener.local_addr()?;
-    let (started, starting) = std::sync::mpsc::sync_channel(1);
+/// Binds `server.listen`, where port 0 takes a free one, and starts to answer. Returns once connections are accepted.
+pub fn start(services: Arc<Services>) -> io::Result<RunningServer> {
+    let (started, starting) = sync_channel(1);
     let (end, ended) = oneshot::channel();
     let app = Arc::clone(&services);
     thread::Builder::new().name("http".into()).spawn(move || {
         System::new().block_on(async move {
-            let server = match serve(listener, app, &options) {
-                Ok(server) => server,
+            let (addr, server) = match serve(app) {
+                Ok(serving) => serving,
                 Err(error) => return drop(started.send(Err(error))),
             };
             // The receivers are gone only when nobody is interested any more.
-            let _ = started.send(Ok(server.handle()));
+            let _ = started.send(Ok((addr, server.handle())));
             let _ = end.send(server.await);
         });
     })?;
-    let handle = starting.recv().map_err(io::Error::other)??;
+    let (addr, handle) = starting.recv().map_err(io::Error::other)??;
     Ok(RunningServer { addr, services, handle, ended })
 }
 
@@ -102,12 +75,27 @@ impl RunningServer {
     }
 }
 
-fn serve(listener: TcpListener, services: Arc<Services>, options: &Options) -> io::Result<Server> {
-    let limits = options.limits;
+/// A socket that listens. Must be called within a runtime.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Without it a restart waits for the connections of the server before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn serve(services: Arc<Services>) -> io::Result<(SocketAddr, Server)> {
+    let limits = services.limits;
+    let settings = &services.settings.server;
+    let listener = listen(settings.listen)?;
+    let addr = listener.local_addr()?;
+    let workers = match settings.workers {
+        0 => thread::available_parallelism()?.get(),
+        workers => workers,
+    };
     let builder = Server::build()
-        .workers(options.workers)
-        .max_concurrent_connections(options.max_connections)
-        .backlog(options.backlog)
+        .workers(workers)
+        .max_concurrent_connections(settings.limits.connections.div_ceil(workers))
         .shutdown_timeout(limits.drain.as_secs())
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
@@ -138,5 +126,5 @@ fn serve(listener: TcpListener, services: Arc<Services>, options: &Options) -> i
             }
         })
     };
-    Ok(builder.listen("charthouse", listener, connections)?.run())
+    Ok((addr, builder.listen("charthouse", listener, connections)?.run()))
 }

@@ -6,12 +6,14 @@
 mod access_log;
 mod body;
 mod connection;
+mod cors;
 mod exchange;
 mod headers;
 mod health;
 mod limits;
 mod listener;
 mod relay;
+mod remote;
 mod reply;
 mod shutdown;
 #[cfg(test)]
@@ -24,33 +26,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_http::header::CONTENT_LENGTH;
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use actix_web::dev::{ServiceFactory, fn_service};
-use bytes::Bytes;
 
 use crate::clock::Clock;
+use crate::config::Settings;
 use body::RequestBody;
 use connection::InHand;
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
+use remote::remote;
 use reply::{Body, Reply};
 
 pub use limits::Limits;
-pub use listener::{Options, RunningServer, start};
+pub use listener::{RunningServer, start};
 
 /// What requests are answered from.
 pub struct Services {
+    settings: Settings,
+    /// Those of the settings; a test may set others before it starts a server.
+    pub limits: Limits,
     ids: RequestIds,
-    limits: Limits,
-    health_path: String,
     draining: AtomicBool,
 }
 
 impl Services {
-    pub fn new(clock: &dyn Clock) -> Self {
-        Self {
-            ids: RequestIds::new(clock),
-            limits: Limits::default(),
-            health_path: "/health".into(),
-            draining: AtomicBool::new(false),
-        }
+    pub fn new(settings: Settings, clock: &dyn Clock) -> Self {
+        let limits = Limits::of(&settings.server);
+        Self { settings, limits, ids: RequestIds::new(clock), draining: AtomicBool::new(false) }
     }
 
     /// From now on `/health` says that this server is going away.
@@ -83,12 +83,15 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     let mut exchange = Exchange::begin(request.conn_data::<InHand>().cloned());
     let id = services.ids.of(request.headers());
     if access_log::wanted() {
-        exchange.log(&id, request.method(), request.peer_addr().map(|peer| peer.ip()));
+        let trusted = &services.settings.server.trusted_proxies;
+        let remote = request.peer_addr().map(|peer| remote(peer.ip(), request.headers(), trusted));
+        exchange.log(&id, request.method(), remote);
     }
     let payload = request.take_payload();
     let mut body = RequestBody::new(payload, content_length(&request), services.limits);
     let mut reply = answer(&services, request.head(), &mut body).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
+    cors::mark(&services.settings.server.cors, request.head(), &mut reply);
     if let Some(line) = exchange.line() {
         line.status = reply.status();
         line.received = body.received();
@@ -102,8 +105,11 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
 
 async fn answer(services: &Services, request: &RequestHead, body: &mut RequestBody) -> Reply {
     let path = request.uri.path();
-    if path == services.health_path {
+    if path == services.settings.service.healthcheck.as_str() {
         return health::health(services).await;
+    }
+    if let Some(reply) = cors::preflight(&services.settings.server.cors, request) {
+        return reply;
     }
     reply::whole(StatusCode::NOT_FOUND, headers::TEXT, "nothing is here\n")
 }

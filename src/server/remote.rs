@@ -15,7 +15,8 @@ pub(super) fn remote(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
     if !is_trusted(client) {
         return client;
     }
-    let values: Vec<&str> = headers.get_all(X_FORWARDED_FOR).filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> =
+        headers.get_all(X_FORWARDED_FOR).filter_map(|value| value.to_str().ok()).collect();
     for entry in values.iter().rev().flat_map(|value| value.rsplit(',')) {
         let Ok(address) = entry.trim().parse::<IpAddr>() else { break };
         client = address.to_canonical();

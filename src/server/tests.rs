@@ -9,8 +9,12 @@ use super::*;
 use crate::clock::SystemClock;
 
 fn server(limits: Limits) -> RunningServer {
-    let services = Arc::new(Services::new(&SystemClock::default()));
-    start(services, Options { workers: 1, limits, ..Options::default() }).unwrap()
+    let mut settings = Settings::default();
+    settings.server.listen.set_port(0);
+    settings.server.workers = 1;
+    let mut services = Services::new(settings, &SystemClock::default());
+    services.limits = limits;
+    start(Arc::new(services)).unwrap()
 }
 
 /// Deadlines that a test can wait for; actix's clock for the first head ticks every half second.
