@@ -1,82 +1,36 @@
-//! Content digests (OCI image specification, "Digests").
+//! Content digests as the image specification defines them (descriptor.md, "Digests").
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::digest::common::hazmat::{SerializableState, SerializedState};
-use sha2::{Digest as _, Sha256, Sha512};
-use thiserror::Error;
+use super::hasher::Hasher;
 
+/// The digest of some bytes, written `sha256:<64 hex>` or `sha512:<128 hex>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
     Sha256([u8; 32]),
-    /// Shared, because it is rare and large.
+    /// Rare and twice as large, so it does not ride inside every value.
     Sha512(Arc<[u8; 64]>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A registered digest algorithm of this registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     Sha256,
     Sha512,
 }
 
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+/// Why a text is not a digest of this registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDigest {
     #[error("the digest algorithm is not supported: use sha256 or sha512")]
     UnsupportedAlgorithm,
-    #[error("a digest is `sha256:` and 64, or `sha512:` and 128, lower-case hexadecimal digits")]
+    #[error("the digest is malformed: expected sha256: with 64 or sha512: with 128 lower-case hex digits")]
     Malformed,
 }
 
-impl Digest {
-    pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
-        let (algorithm, hex) = text.split_once(':').ok_or(InvalidDigest::Malformed)?;
-        match Algorithm::parse(algorithm)? {
-            Algorithm::Sha256 => unhex(hex).map(Self::Sha256),
-            Algorithm::Sha512 => unhex(hex).map(|bytes| Self::Sha512(Arc::new(bytes))),
-        }
-        .ok_or(InvalidDigest::Malformed)
-    }
-
-    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new(algorithm);
-        hasher.update(bytes);
-        hasher.finish()
-    }
-
-    pub fn sha256(bytes: &[u8]) -> Self {
-        Self::Sha256(Sha256::digest(bytes).into())
-    }
-
-    pub fn algorithm(&self) -> Algorithm {
-        match self {
-            Self::Sha256(_) => Algorithm::Sha256,
-            Self::Sha512(_) => Algorithm::Sha512,
-        }
-    }
-
-    /// The digits after the colon.
-    pub fn hex(&self) -> String {
-        let bytes = self.bytes();
-        let mut hex = String::with_capacity(bytes.len() * 2);
-        for byte in bytes {
-            hex.push(char::from(HEX[usize::from(byte >> 4)]));
-            hex.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-        hex
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Sha256(bytes) => bytes,
-            Self::Sha512(bytes) => &bytes[..],
-        }
-    }
-}
-
 impl Algorithm {
-    /// A registered name; every other of the grammar is unsupported, the rest malformed.
+    /// Reads `sha256` or `sha512`.
     pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
         match text {
             "sha256" => Ok(Self::Sha256),
@@ -94,19 +48,37 @@ impl Algorithm {
     }
 }
 
-/// A digest in the making. Its state can be kept and taken up again in the middle of a stream.
-#[derive(Clone)]
-pub enum Hasher {
-    Sha256(Sha256),
-    Sha512(Sha512),
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
-impl Hasher {
-    pub fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
-            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+impl Digest {
+    /// Reads `<algorithm>:<hex>`; only lower-case hex of exactly the algorithm's length is a digest.
+    pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
+        let (algorithm, hex) = text.split_once(':').ok_or(InvalidDigest::Malformed)?;
+        match Algorithm::parse(algorithm) {
+            Ok(Algorithm::Sha256) => read_hex(hex).map(Self::Sha256),
+            Ok(Algorithm::Sha512) => read_hex(hex).map(|bytes| Self::Sha512(Arc::new(bytes))),
+            Err(InvalidDigest::UnsupportedAlgorithm) if is_encoded(hex) => {
+                return Err(InvalidDigest::UnsupportedAlgorithm);
+            }
+            Err(_) => None,
         }
+        .ok_or(InvalidDigest::Malformed)
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The SHA-256 digest of `bytes`.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self::of(Algorithm::Sha256, bytes)
     }
 
     pub fn algorithm(&self) -> Algorithm {
@@ -116,89 +88,132 @@ impl Hasher {
         }
     }
 
-    pub fn update(&mut self, bytes: &[u8]) {
+    /// The raw hash: 32 or 64 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Sha256(state) => state.update(bytes),
-            Self::Sha512(state) => state.update(bytes),
+            Self::Sha256(bytes) => bytes,
+            Self::Sha512(bytes) => bytes.as_slice(),
         }
     }
 
-    pub fn finish(self) -> Digest {
-        match self {
-            Self::Sha256(state) => Digest::Sha256(state.finalize().into()),
-            Self::Sha512(state) => Digest::Sha512(Arc::new(state.finalize().into())),
-        }
-    }
-
-    /// The state after what was hashed so far.
-    pub fn save(&self) -> Vec<u8> {
-        match self {
-            Self::Sha256(state) => state.serialize().to_vec(),
-            Self::Sha512(state) => state.serialize().to_vec(),
-        }
-    }
-
-    /// The hasher whose state was saved; none if the bytes are no such state.
-    pub fn restore(algorithm: Algorithm, state: &[u8]) -> Option<Self> {
-        match algorithm {
-            Algorithm::Sha256 => {
-                let state = SerializedState::<Sha256>::try_from(state).ok()?;
-                Sha256::deserialize(&state).ok().map(Self::Sha256)
-            }
-            Algorithm::Sha512 => {
-                let state = SerializedState::<Sha512>::try_from(state).ok()?;
-                Sha512::deserialize(&state).ok().map(Self::Sha512)
-            }
-        }
+    /// The hash in lower-case hex, without the algorithm.
+    pub fn hex(&self) -> String {
+        self.as_bytes().iter().flat_map(|byte| hex_pair(*byte)).map(char::from).collect()
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm().as_str(), self.hex())
+        let mut hex = [0; 128];
+        let bytes = self.as_bytes();
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&hex_pair(*byte));
+        }
+        f.write_str(self.algorithm().as_str())?;
+        f.write_str(":")?;
+        f.write_str(std::str::from_utf8(&hex[..bytes.len() * 2]).unwrap_or_default())
     }
 }
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+text_type!(Digest, InvalidDigest);
+
+fn hex_pair(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
-    }
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-fn unhex<const N: usize>(hex: &str) -> Option<[u8; N]> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if hex.len() != 2 * N {
+fn read_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(bytes)
 }
 
-/// `component (separator component)*` with components `[a-z0-9]+` and separators `[+._-]`.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The grammar of an algorithm we do not know: `[a-z0-9]+([+._-][a-z0-9]+)*`.
 fn is_algorithm(text: &str) -> bool {
-    let is_component =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'));
-    text.split(['+', '.', '_', '-']).all(is_component)
+    text.split(['+', '.', '_', '-'])
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+/// The grammar of the encoded part for an algorithm we do not know: `[a-zA-Z0-9=_-]+`.
+fn is_encoded(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"=_-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_digest_is_read_and_written_the_same() {
+        let digest = Digest::parse(EMPTY).unwrap();
+        assert_eq!(digest, Digest::sha256(b""));
+        assert_eq!(digest.to_string(), EMPTY);
+        assert_eq!(format!("{digest:?}"), EMPTY);
+        assert_eq!(digest.hex(), EMPTY[7..]);
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{EMPTY}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{EMPTY}\"")).unwrap(), digest);
+    }
+
+    #[test]
+    fn refusals_tell_an_unknown_algorithm_from_a_malformed_digest() {
+        use InvalidDigest::*;
+        let hex = &EMPTY[7..];
+        let cases = [
+            ("md5:d41d8cd98f00b204e9800998ecf8427e".to_owned(), UnsupportedAlgorithm),
+            ("sha384:aa".to_owned(), UnsupportedAlgorithm),
+            ("blake3+b64:Ab_=".to_owned(), UnsupportedAlgorithm),
+            (format!("SHA256:{hex}"), Malformed),
+            (format!("sha256:{}", hex.to_uppercase()), Malformed),
+            (format!("sha256:{hex}0"), Malformed),
+            (format!("sha256:{}", &hex[1..]), Malformed),
+            (format!("sha512:{hex}"), Malformed),
+            (format!("sha256:{hex}\n"), Malformed),
+            (format!("sha256::{hex}"), Malformed),
+            (format!("sha256-{hex}"), Malformed),
+            (format!("sha256:{}é", &hex[2..]), Malformed),
+            (format!(":{hex}"), Malformed),
+            ("md5:".to_owned(), Malformed),
+            ("sha256:".to_owned(), Malformed),
+            ("foo+:aa".to_owned(), Malformed),
+            (String::new(), Malformed),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Digest::parse(&text), Err(expected), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_digest_round_trips(bytes: Vec<u8>, long: bool) {
+            let algorithm = if long { Algorithm::Sha512 } else { Algorithm::Sha256 };
+            let digest = Digest::of(algorithm, &bytes);
+            prop_assert_eq!(Digest::parse(&digest.to_string()), Ok(digest.clone()));
+            prop_assert_eq!(digest.to_string(), format!("{algorithm}:{}", digest.hex()));
+        }
+
+        #[test]
+        fn any_text_that_parses_is_the_canonical_form(text in "(sha256|sha512|\\PC{0,6}):?[0-9a-fA-F]{62,66}|\\PC*") {
+            if let Ok(digest) = Digest::parse(&text) {
+                prop_assert_eq!(digest.to_string(), text);
+            }
+        }
+    }
 }

@@ -1,39 +1,39 @@
-//! Repository names and the namespaces they are in (OCI distribution specification, "Pulling manifests").
+//! Names of repositories and of the namespaces that hold them.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use thiserror::Error;
-
-/// Together with a host of up to 25 characters a name stays under the 255 that clients allow.
-pub const MAX_NAME: usize = 229;
-
-/// First components that are paths of the server itself.
-const RESERVED: [&str; 2] = ["v2", "api"];
-
-/// `team/app`: components of lower-case letters and digits, joined by `/`.
+/// A repository name by the grammar of the distribution specification ("Pulling manifests"):
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`, at most [`RepositoryName::MAX_BYTES`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepositoryName(Arc<str>);
 
-/// A repository name up to its last `/`; empty for the root. What Helm calls a chart repository.
+/// A repository name up to its last `/`, empty for the root: the unit of consistency, index and access.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(Arc<str>);
 
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+/// Why a text is not a repository name or a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
+    #[error("the repository name is longer than {} bytes", RepositoryName::MAX_BYTES)]
+    TooLong,
     #[error(
-        "a repository name is made of components of lower-case letters and digits, which may be joined by one `.`, \
-         one or two `_`, or any number of `-`; the components are separated by single `/`"
+        "the repository name is malformed: its components are lower-case letters and digits, joined by '.', '_', '__' or dashes, and separated by '/'"
     )]
     Malformed,
-    #[error("a repository name has at most {MAX_NAME} characters")]
-    TooLong,
-    #[error("a repository name cannot begin with the component {0:?}: it is a path of the server itself")]
-    Reserved(String),
+    #[error(
+        "a repository name must not begin with '{0}/' or be '{0}': the registry keeps that path to itself"
+    )]
+    Reserved(&'static str),
 }
 
+/// First components that belong to the registry's own paths.
+const RESERVED: [&str; 2] = ["v2", "api"];
+
 impl RepositoryName {
+    /// With a host name and a `/` before it a name stays under the 255 characters that clients allow.
+    pub const MAX_BYTES: usize = 229;
+
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         check(text)?;
         Ok(Self(text.into()))
@@ -43,21 +43,28 @@ impl RepositoryName {
         &self.0
     }
 
+    /// All but the last component.
     pub fn namespace(&self) -> Namespace {
-        Namespace(self.0.rsplit_once('/').map_or("", |(namespace, _)| namespace).into())
+        Namespace(self.split().0.into())
     }
 
-    /// The last component: the name of the chart.
+    /// The last component: for a chart, its name.
     pub fn base(&self) -> &str {
-        self.0.rsplit_once('/').map_or(&*self.0, |(_, base)| base)
+        self.split().1
+    }
+
+    fn split(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or(("", &self.0))
     }
 }
 
 impl Namespace {
+    /// The namespace of repositories without a `/`.
     pub fn root() -> Self {
         Self("".into())
     }
 
+    /// Reads a namespace; the empty text is the root.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         if !text.is_empty() {
             check(text)?;
@@ -65,84 +72,147 @@ impl Namespace {
         Ok(Self(text.into()))
     }
 
+    /// The namespace as it is written before a repository's last component; empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its folder in the store: no component of a name begins with `_`.
+    /// The folder of the namespace in the store. No component of a name begins with `_`, so `_root` is free.
     pub fn key(&self) -> &str {
         if self.0.is_empty() { "_root" } else { &self.0 }
     }
 }
 
-fn check(text: &str) -> Result<(), InvalidName> {
-    if text.len() > MAX_NAME {
-        return Err(InvalidName::TooLong);
+impl fmt::Display for RepositoryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
-    if !text.split('/').all(is_component) {
-        return Err(InvalidName::Malformed);
-    }
-    let first = text.split('/').next().unwrap_or_default();
-    if RESERVED.contains(&first) {
-        return Err(InvalidName::Reserved(first.to_owned()));
-    }
-    Ok(())
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` as a state machine over bytes.
-fn is_component(part: &str) -> bool {
-    #[derive(PartialEq)]
-    enum At {
-        Start,
-        Letter,
-        Dot,
-        Underscore,
-        TwoUnderscores,
-        Dash,
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
-    let mut at = At::Start;
-    for byte in part.bytes() {
-        at = match (at, byte) {
-            (_, b'a'..=b'z' | b'0'..=b'9') => At::Letter,
-            (At::Letter, b'.') => At::Dot,
-            (At::Letter, b'_') => At::Underscore,
-            (At::Underscore, b'_') => At::TwoUnderscores,
-            (At::Letter | At::Dash, b'-') => At::Dash,
+}
+
+text_type!(RepositoryName, InvalidName);
+text_type!(Namespace, InvalidName);
+
+fn check(text: &str) -> Result<(), InvalidName> {
+    if text.len() > RepositoryName::MAX_BYTES {
+        return Err(InvalidName::TooLong);
+    }
+    if !is_name(text.as_bytes()) {
+        return Err(InvalidName::Malformed);
+    }
+    let first = text.split('/').next().unwrap_or(text);
+    match RESERVED.iter().find(|reserved| **reserved == first) {
+        Some(reserved) => Err(InvalidName::Reserved(reserved)),
+        None => Ok(()),
+    }
+}
+
+/// The grammar as a state machine: one look at each byte, no backtracking.
+fn is_name(bytes: &[u8]) -> bool {
+    enum Seen {
+        Start,
+        Alphanumeric,
+        Underscore,
+        Dashes,
+        Separator,
+    }
+    let mut seen = Seen::Start;
+    for byte in bytes {
+        seen = match (seen, byte) {
+            (_, b'a'..=b'z' | b'0'..=b'9') => Seen::Alphanumeric,
+            (Seen::Alphanumeric, b'/') => Seen::Start,
+            (Seen::Alphanumeric, b'.') | (Seen::Underscore, b'_') => Seen::Separator,
+            (Seen::Alphanumeric, b'_') => Seen::Underscore,
+            (Seen::Alphanumeric | Seen::Dashes, b'-') => Seen::Dashes,
             _ => return false,
         };
     }
-    at == At::Letter
+    matches!(seen, Seen::Alphanumeric)
 }
 
-macro_rules! text_type {
-    ($type:ident) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use regex_lite::Regex;
+
+    use super::*;
+
+    static SPECIFIED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\A[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\z").unwrap()
+    });
+
+    #[test]
+    fn a_name_splits_into_namespace_and_base() {
+        for (text, namespace, key, base) in
+            [("app", "", "_root", "app"), ("team/app", "team", "team", "app"), ("a/b/c", "a/b", "a/b", "c")]
+        {
+            let name = RepositoryName::parse(text).unwrap();
+            assert_eq!((name.as_str(), name.base()), (text, base));
+            assert_eq!((name.namespace().as_str(), name.namespace().key()), (namespace, key));
+        }
+        assert_eq!(Namespace::parse(""), Ok(Namespace::root()));
+        assert_eq!(Namespace::root().to_string(), "");
+        assert_eq!(serde_json::to_string(&Namespace::parse("a/b").unwrap()).unwrap(), "\"a/b\"");
+        assert!(serde_json::from_str::<RepositoryName>("\"A\"").is_err());
+    }
+
+    #[test]
+    fn refusals_name_the_rule() {
+        use InvalidName::*;
+        let longest = "a".repeat(229);
+        assert!(RepositoryName::parse(&longest).is_ok());
+        let too_long = "a".repeat(230);
+        let cases = [
+            (too_long.as_str(), TooLong),
+            ("", Malformed),
+            ("A", Malformed),
+            ("a//b", Malformed),
+            ("/a", Malformed),
+            ("a/", Malformed),
+            ("a..b", Malformed),
+            ("a___b", Malformed),
+            ("a._b", Malformed),
+            ("_a", Malformed),
+            ("-a", Malformed),
+            ("a-", Malformed),
+            ("a/../b", Malformed),
+            ("a\n", Malformed),
+            ("a%2fb", Malformed),
+            ("v2", Reserved("v2")),
+            ("v2/a", Reserved("v2")),
+            ("api/a", Reserved("api")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(RepositoryName::parse(text), Err(expected), "{text:?}");
+        }
+        for text in ["apis", "v2x/a", "a/v2", "a/api", "a--b", "a---b.c__d/e_f", "0"] {
+            assert!(RepositoryName::parse(text).is_ok(), "{text:?}");
+        }
+        assert!(Reserved("api").to_string().contains("'api'"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_state_machine_equals_the_regex_of_the_specification(text in "[ab0._/A-]{0,14}|\\PC{0,8}") {
+            prop_assert_eq!(is_name(text.as_bytes()), SPECIFIED.is_match(&text));
         }
 
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(self.as_str(), f)
+        #[test]
+        fn specified_names_round_trip(text in "[c-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,4}(__[a-z0-9]){0,1}){0,3}") {
+            let name = RepositoryName::parse(&text);
+            if text.split('/').next() != Some("v2") {
+                let name = name.unwrap();
+                prop_assert_eq!(name.to_string(), text.clone());
+                let rejoined = format!("{}/{}", name.namespace(), name.base());
+                prop_assert_eq!(rejoined.trim_start_matches('/'), text);
             }
         }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(de::Error::custom)
-            }
-        }
-    };
+    }
 }
-pub(super) use text_type;
-
-text_type!(RepositoryName);
-text_type!(Namespace);
