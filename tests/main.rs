@@ -1,6 +1,7 @@
 //! Every integration test in one binary: it links once and shares `support`.
 
 mod clients;
+mod commands;
 mod fixtures;
 mod rooms;
 mod support;

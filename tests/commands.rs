@@ -1,0 +1,202 @@
+//! The commands of the real binary: exit codes and what people read.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn charthouse(arguments: &[&str]) -> Output {
+    with_variables(arguments, &[])
+}
+
+fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_charthouse"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A file of settings in a folder that goes away with the guard.
+fn file(yaml: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("charthouse.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    (folder, path)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn config_check_ends_with_2_and_names_line_and_remedy() {
+    let (_folder, path) = file("server:\n  listn: 127.0.0.1:5000\n");
+    let output = charthouse(&["config", "check", "--config", text(&path)]);
+    assert_eq!(code(&output), 2);
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "error: file {}:2: `server.listn` is no setting; did you mean `server.listen`?\n",
+            path.display()
+        )
+    );
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn config_check_praises_the_file_we_ship() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/charthouse.yaml");
+    let output = charthouse(&["config", "check", "--config", text(&shipped)]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+}
+
+#[test]
+fn every_kind_of_wrong_setting_ends_with_2_before_anything_is_served() {
+    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+        (&["--listen", "localhost"], &[], "flag --listen: server.listen: `localhost` is not an IP address"),
+        (&["--listen", "0.0.0.0:0"], &[], "auth.anonymous: write"),
+        (&["--storage", "gs://bucket"], &[], "flag --storage: storage.url: `gs://bucket` is no storage"),
+        (
+            &["--wait-for-lock", "soon"],
+            &[],
+            "flag --wait-for-lock: storage.wait_for_lock: `soon` is not a duration",
+        ),
+        (&["--config", "/nowhere.yaml"], &[], "cannot read the configuration file /nowhere.yaml"),
+        (&[], &[("CHARTHOUSE_SERVER_LISTN", "x")], "did you mean CHARTHOUSE_SERVER_LISTEN?"),
+        (&[], &[("CHARTHOUSE_CONFIG", "/nowhere.yaml")], "/nowhere.yaml"),
+    ];
+    for (arguments, variables, expected) in cases {
+        for command in [&["config", "check"][..], &["config", "print"], &["healthcheck"]] {
+            let arguments = [command, arguments].concat();
+            let output = with_variables(&arguments, variables);
+            assert_eq!(code(&output), 2, "{arguments:?}: {output:?}");
+            let said = stderr(&output);
+            assert!(said.starts_with("error: ") && said.contains(expected), "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn config_print_shows_values_and_origins_and_is_a_configuration_again() {
+    let (_folder, path) = file("log:\n  level: warn\n");
+    let arguments = ["config", "print", "--config", text(&path), "--read-only"];
+    let variables = [("CHARTHOUSE_SERVICE_NAME", "helm")];
+    let output = with_variables(&arguments, &variables);
+    assert_eq!(
+        stdout(&output),
+        format!(
+            "storage:\n  read_only: true  # flag --read-only\n\
+             log:\n  level: warn  # file {}:2\n\
+             service:\n  name: helm  # environment CHARTHOUSE_SERVICE_NAME\n",
+            path.display()
+        )
+    );
+    let all = stdout(&with_variables(&[&arguments[..], &["--effective"]].concat(), &variables));
+    assert!(all.contains("  listen: 127.0.0.1:5000  # default\n"), "{all}");
+    let (_folder, printed) = file(&all);
+    let again = charthouse(&["config", "print", "--config", text(&printed)]);
+    assert!(stdout(&again).contains(&format!("level: warn  # file {}:", printed.display())));
+}
+
+#[test]
+fn unknown_flags_and_commands_end_with_2() {
+    for arguments in
+        [&["healthcheck", "--port", "1"][..], &["sevre"], &["config"], &["completions", "dos"], &[]]
+    {
+        assert_eq!(code(&charthouse(arguments)), 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_version_and_completions_are_printed() {
+    for (arguments, expected) in [
+        (&["--help"][..], "healthcheck"),
+        (&["healthcheck", "--help"], "--wait-for-lock"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["version"], "commit "),
+        (&["completions", "bash"], "charthouse"),
+        (&["completions", "zsh"], "#compdef charthouse"),
+        (&["completions", "fish"], "complete -c charthouse"),
+    ] {
+        let output = charthouse(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}");
+        assert!(stdout(&output).contains(expected), "{arguments:?}: {}", stdout(&output));
+    }
+}
+
+/// Answers one request with `answer`; gives back what was asked.
+fn answer_once(answer: &'static str) -> (SocketAddr, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (address, asked)
+}
+
+#[test]
+fn healthcheck_tells_good_from_bad_by_its_exit_code() {
+    for (answer, expected) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", 0),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", 1),
+        ("HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n", 1),
+        ("nonsense\r\n\r\n", 1),
+        ("", 1),
+    ] {
+        let (address, asked) = answer_once(answer);
+        let output = with_variables(
+            &["healthcheck"],
+            &[
+                ("CHARTHOUSE_SERVER_LISTEN", &format!("0.0.0.0:{}", address.port())),
+                ("CHARTHOUSE_AUTH_ANONYMOUS", "read"),
+                ("CHARTHOUSE_SERVICE_HEALTHCHECK", "/up"),
+            ],
+        );
+        assert_eq!(code(&output), expected, "{answer:?}: {output:?}");
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with(&format!("GET /up HTTP/1.1\r\nHost: {address}\r\n")), "{asked}");
+    }
+}
+
+#[test]
+fn healthcheck_without_a_server_fails_and_names_the_address() {
+    let output = charthouse(&["healthcheck", "--url", "http://127.0.0.1:1/health"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("no answer from http://127.0.0.1:1/health: "), "{}", stderr(&output));
+    let output = charthouse(&["healthcheck", "--url", "https://127.0.0.1/health"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("plain HTTP only"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_does_not_fail() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_charthouse"))
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
