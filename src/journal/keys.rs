@@ -18,6 +18,12 @@ pub fn marker(repository: &RepositoryName) -> Key {
 
 pub const CATALOG: &str = "catalog/";
 
+/// The repository whose marker is `key`.
+pub fn marked(key: &Key) -> Option<RepositoryName> {
+    let name = key.as_str().strip_prefix(CATALOG)?.strip_suffix('!')?;
+    RepositoryName::parse(name).ok()
+}
+
 /// The last part of the key is short, so that a folder holds at most 10,000 commits.
 pub fn commit(namespace: &Namespace, seq: u64) -> Key {
     let digits = format!("{seq:020}");
@@ -91,6 +97,10 @@ mod tests {
             assert_eq!(key.as_str(), expected);
             assert_eq!(Key::new(key.as_str()).as_ref(), Ok(&key));
         }
+        assert_eq!(
+            marked(&marker(&RepositoryName::parse("app").unwrap())),
+            RepositoryName::parse("app").ok()
+        );
         assert_eq!(commit_seq(&commit(&team, 1_234_567)), Some(1_234_567));
         assert_eq!(checkpoint_seq(&checkpoint(&team, 99)), Some(99));
     }

@@ -1,5 +1,6 @@
 //! Tags of manifests.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ impl Tag {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Tags are in the byte order of their text, so a listing can go on after any text.
+impl Borrow<str> for Tag {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

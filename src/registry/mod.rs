@@ -1,1 +1,129 @@
-//! The operations of a registry in its own terms: uploads, blobs, manifests, tags, referrers, catalog. Knows no HTTP status codes.
+//! The operations of a registry in its own terms: blobs and their uploads, manifests, tags, referrers, the
+//! catalog. It knows no HTTP status.
+//!
+//! Bytes go to the backend first, then a proposal to the journal names them; nothing is visible before. All
+//! futures run on the runtime of the caller, which must be the one that owns the backend.
+
+mod blobs;
+mod catalog;
+mod content;
+mod error;
+mod manifests;
+mod mount;
+mod reader;
+mod referrers;
+mod tags;
+mod uploads;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::clock::Clock;
+use crate::journal::{Change, Journals, Outcome, Proposal, State};
+use crate::oci::{Namespace, RepositoryName};
+
+pub use blobs::Blob;
+pub use catalog::CatalogPage;
+pub use error::{BodyError, Error};
+pub use manifests::{ManifestStat, StoredManifest};
+pub use mount::Mounted;
+pub use reader::BlobReader;
+pub use referrers::{Descriptor, Referrers, ReferrersPage};
+pub use tags::TagPage;
+pub use uploads::{BodySource, Progress, Session, Span};
+
+/// Every repository of one store.
+pub struct Registry {
+    journals: Arc<Journals>,
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    bodies: content::Cache,
+    uploads: uploads::Uploads,
+}
+
+/// How much memory may be used, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Uploaded bytes are written as data objects of this size.
+    pub extent: usize,
+    /// Uploaded bytes that wait to be written, of all uploads together.
+    pub upload_memory: usize,
+    /// Small bodies that are kept for the next reader.
+    pub cache: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { extent: 8 << 20, upload_memory: 64 << 20, cache: 64 << 20 }
+    }
+}
+
+/// Who asks: for the audit trail. An upload session belongs to `by`.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// The principal.
+    pub by: Box<str>,
+    /// The request id.
+    pub request: Box<str>,
+}
+
+/// A part of a listing: at most `limit` entries that come after `last` in byte order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    pub limit: usize,
+    /// Any text; it need not be in the listing.
+    pub last: Option<&'a str>,
+}
+
+impl Registry {
+    pub fn new(
+        journals: Arc<Journals>,
+        backend: Arc<dyn Backend>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Arc<Self> {
+        let bodies = content::cache(limits.cache);
+        let uploads = uploads::Uploads::new(limits.upload_memory);
+        Arc::new(Self { journals, backend, clock, limits, bodies, uploads })
+    }
+
+    async fn propose(&self, namespace: &Namespace, change: Change, who: &Who) -> Result<Outcome, Error> {
+        let proposal = Proposal { change, by: who.by.clone(), request: who.request.clone() };
+        Ok(self.journals.propose(namespace, proposal).await?)
+    }
+
+    /// What `find` finds of content that is named by its digest: a state confirmed lately will do for what is
+    /// there; what is not there must be missing in the current state too (JOURNAL.md section 4).
+    async fn by_digest<T>(
+        &self,
+        namespace: &Namespace,
+        find: impl Fn(&State) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let recent = self.journals.recent(namespace).await?;
+        if let Some(found) = recent.and_then(|state| find(&state)) {
+            return Ok(Some(found));
+        }
+        self.currently(namespace, find).await
+    }
+
+    /// What `find` finds in the current state.
+    async fn currently<T>(
+        &self,
+        namespace: &Namespace,
+        find: impl Fn(&State) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        Ok(self.journals.current(namespace).await?.and_then(|state| find(&state)))
+    }
+
+    /// The current state, in which `repository` exists.
+    async fn state_of(&self, repository: &RepositoryName) -> Result<Arc<State>, Error> {
+        let state = self.journals.current(&repository.namespace()).await?;
+        state
+            .filter(|state| state.repository(repository).is_some())
+            .ok_or_else(|| Error::NameUnknown(repository.clone()))
+    }
+}

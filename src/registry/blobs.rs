@@ -1,0 +1,61 @@
+//! Blobs: looking them up, reading and removing them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::content::{Kind, Stored, Wanted};
+use super::{BlobReader, Error, Registry, Who};
+use crate::journal::Change;
+use crate::oci::{Digest, RepositoryName};
+
+/// A blob that a repository holds, and where its bytes are.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    pub(super) wanted: Wanted,
+    pub(super) stored: Stored,
+}
+
+impl Blob {
+    pub fn digest(&self) -> &Digest {
+        &self.wanted.digest
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.stored.size
+    }
+}
+
+impl Registry {
+    /// A blob of `repository`. One that is damaged is unknown, so that clients push it again.
+    ///
+    /// # Errors
+    /// `BlobUnknown`, also when another repository holds it.
+    pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
+        let wanted = Wanted { repository: repository.clone(), digest: digest.clone(), kind: Kind::Blob };
+        let found = self.by_digest(&wanted.namespace(), |state| wanted.find(state)).await?;
+        match found {
+            Some(stored) => Ok(Blob { wanted, stored }),
+            None => Err(wanted.unknown()),
+        }
+    }
+
+    /// Reads the bytes `range` of a blob; what lies behind its end is left out.
+    pub fn read_blob(self: &Arc<Self>, blob: Blob, range: Range<u64>) -> BlobReader {
+        BlobReader::new(self.clone(), blob, range)
+    }
+
+    /// Removes a blob from `repository`; others keep it.
+    ///
+    /// # Errors
+    /// `BlobUnknown`; `Refused(Referenced)` while a manifest of the repository refers to it.
+    pub async fn delete_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let change = Change::Unlink { repository: repository.clone(), digest: digest.clone() };
+        self.propose(&repository.namespace(), change, who).await.map(drop)
+    }
+}

@@ -1,0 +1,76 @@
+//! Why an operation of the registry was not carried out. Which status a client sees is decided in `server/`.
+//!
+//! Each message names the rule that was broken and what to do about it. `Store`, `Busy`, `OutcomeUnknown` and
+//! `Damaged` are the registry's own troubles; all others are the client's.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::uploads::Session;
+use crate::backend::BackendError;
+use crate::journal::{JournalError, ProposeError, Refusal};
+use crate::oci::{Digest, Reference, RepositoryName};
+
+#[derive(Clone, Debug, Error)]
+pub enum Error {
+    #[error("repository {0} is not known: push to it first")]
+    NameUnknown(RepositoryName),
+    #[error("blob {0} is not in this repository")]
+    BlobUnknown(Digest),
+    #[error("manifest {0} is not in this repository")]
+    ManifestUnknown(Reference),
+    #[error("the upload session is not known, was cancelled or is older than 24 hours: start a new upload")]
+    UploadUnknown,
+    #[error(
+        "the content has digest {actual} instead of {expected}: it was changed on the way, upload it again"
+    )]
+    DigestMismatch { expected: Digest, actual: Digest },
+    #[error("the body has {actual} bytes where its Content-Range says {expected}")]
+    SizeMismatch { expected: u64, actual: u64 },
+    /// The session survives: `session` is its current name.
+    #[error("chunks are taken in order and the upload has {have} bytes: continue from byte {have}")]
+    RangeNotSatisfiable { have: u64, session: Session },
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error("{what} exceeds the limit of {limit}")]
+    TooLarge { what: &'static str, limit: u64 },
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("too much is waiting to be written: try again later")]
+    Busy,
+    #[error("the store did not say whether the change took effect: repeat the request")]
+    OutcomeUnknown,
+    /// The alarm was raised; a blob heals when it is uploaded again.
+    #[error("the stored bytes of {0} are lost or damaged: push it again")]
+    Damaged(Digest),
+    #[error(transparent)]
+    Store(#[from] JournalError),
+}
+
+/// Why the body of a request was not read to its end; the cause is the server's own.
+#[derive(Clone, Debug, Error)]
+#[error("the request body was not read to its end: {0}")]
+pub struct BodyError(#[source] pub Arc<dyn std::error::Error + Send + Sync>);
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        Self::Store(JournalError::from(&error))
+    }
+}
+
+impl From<ProposeError> for Error {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::Refused(Refusal::BlobUnknown(digest)) => Self::BlobUnknown(digest),
+            ProposeError::Refused(Refusal::ManifestUnknown(digest)) => {
+                Self::ManifestUnknown(Reference::Digest(digest))
+            }
+            ProposeError::Refused(Refusal::TagUnknown(tag)) => Self::ManifestUnknown(Reference::Tag(tag)),
+            ProposeError::Refused(refusal) => Self::Refused(refusal),
+            ProposeError::Busy => Self::Busy,
+            ProposeError::Unknown => Self::OutcomeUnknown,
+            ProposeError::Journal(error) => Self::Store(error),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Tags: listing and removing them.
+
+use std::ops::Bound;
+
+use super::{Error, Page, Registry, Who};
+use crate::journal::Change;
+use crate::oci::{Condition, RepositoryName, Tag};
+
+/// A page of tags in byte order; the last one is where the next page goes on, if there is `more`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TagPage {
+    pub tags: Vec<Tag>,
+    pub more: bool,
+}
+
+impl Registry {
+    /// The tags of `repository`. The work is proportional to the page.
+    ///
+    /// # Errors
+    /// `NameUnknown` for a repository that nothing was ever pushed to.
+    pub async fn tags(&self, repository: &RepositoryName, page: Page<'_>) -> Result<TagPage, Error> {
+        let state = self.state_of(repository).await?;
+        let Some(all) = state.repository(repository).map(|found| &found.tags) else {
+            return Ok(TagPage::default());
+        };
+        let after = page.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = all.range::<_, str>((after, Bound::Unbounded));
+        let tags: Vec<Tag> = rest.by_ref().take(page.limit).map(|(tag, _)| tag.clone()).collect();
+        let more = page.limit > 0 && rest.next().is_some();
+        Ok(TagPage { tags, more })
+    }
+
+    /// Removes a tag; the manifest stays.
+    ///
+    /// # Errors
+    /// `ManifestUnknown` when there is no such tag; `Refused(Precondition)`.
+    pub async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        condition: Condition,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let change = Change::Untag { repository: repository.clone(), tag: tag.clone(), condition };
+        self.propose(&repository.namespace(), change, who).await.map(drop)
+    }
+}

@@ -1,0 +1,155 @@
+//! The registry over real journals and a backend in memory whose operations can be made to fail.
+
+mod upload_model;
+mod uploads;
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::*;
+use crate::backend::{Backend, Memory, faulty::Faulty};
+use crate::clock::{SystemClock, Timestamp};
+use crate::journal::{Mode, Options};
+use crate::oci::Digest;
+
+/// One store; registries over it come and go.
+struct Store {
+    backend: Arc<Faulty<Memory>>,
+    clock: Arc<TestClock>,
+    mode: Mode,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self::in_mode(Mode::Single)
+    }
+
+    fn in_mode(mode: Mode) -> Self {
+        let clock = Arc::new(TestClock { system: SystemClock::default(), ahead: AtomicU64::new(0) });
+        Self { backend: Arc::new(Faulty::new(Memory::new())), clock, mode }
+    }
+
+    /// A registry that knows nothing but the store: after a restart, or on another replica.
+    async fn registry(&self) -> Arc<Registry> {
+        self.registry_with(Limits { extent: 64 * 1024, ..Limits::default() }).await
+    }
+
+    async fn registry_with(&self, limits: Limits) -> Arc<Registry> {
+        let options = Options { mode: self.mode, ..Options::default() };
+        let journals = Journals::open(self.backend.clone(), self.clock.clone(), options).await.unwrap();
+        Registry::new(journals, self.backend.clone(), self.clock.clone(), limits)
+    }
+
+    /// The keys under `prefix` that contain `part`.
+    async fn keys(&self, part: &str) -> Vec<crate::backend::Key> {
+        let all = self.backend.list("", "", 100_000).await.unwrap();
+        all.into_iter().filter(|key| key.as_str().contains(part)).collect()
+    }
+}
+
+struct TestClock {
+    system: SystemClock,
+    ahead: AtomicU64,
+}
+
+impl TestClock {
+    fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(by.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_micros(self.ahead.load(Ordering::Relaxed))
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.system.now().plus(self.ahead())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic() + self.ahead()
+    }
+
+    fn random(&self) -> u128 {
+        self.system.random()
+    }
+}
+
+/// A request body that arrives in the given pieces.
+struct Pieces(VecDeque<Result<Bytes, BodyError>>);
+
+#[async_trait]
+impl BodySource for Pieces {
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        tokio::task::yield_now().await;
+        self.0.pop_front().transpose()
+    }
+}
+
+fn body(bytes: &[u8]) -> Pieces {
+    Pieces(bytes.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect())
+}
+
+/// A body that breaks off after `bytes`.
+fn broken(bytes: &[u8]) -> Pieces {
+    let mut pieces = body(bytes);
+    pieces.0.push_back(Err(BodyError(Arc::new(io::Error::other("the client hung up")))));
+    pieces
+}
+
+fn who() -> Who {
+    Who { by: "alice".into(), request: "r1".into() }
+}
+
+fn name(text: &str) -> RepositoryName {
+    RepositoryName::parse(text).unwrap()
+}
+
+fn span(first: u64, length: usize) -> Option<Span> {
+    Some(Span { first, last: first + length as u64 - 1 })
+}
+
+/// `length` bytes that do not repeat, the same for the same seed.
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+async fn push_blob(registry: &Registry, repository: &str, bytes: &[u8]) -> Digest {
+    let digest = Digest::sha256(bytes);
+    registry.upload(&name(repository), &digest, &mut body(bytes), &who()).await.unwrap();
+    digest
+}
+
+async fn read(registry: &Arc<Registry>, repository: &str, digest: &Digest) -> Result<Vec<u8>, Error> {
+    read_range(registry, repository, digest, 0..u64::MAX).await
+}
+
+async fn read_range(
+    registry: &Arc<Registry>,
+    repository: &str,
+    digest: &Digest,
+    range: Range<u64>,
+) -> Result<Vec<u8>, Error> {
+    let blob = registry.blob(&name(repository), digest).await?;
+    let mut reader = registry.read_blob(blob, range);
+    let mut bytes = Vec::new();
+    while let Some(piece) = reader.next().await {
+        bytes.extend_from_slice(&piece?);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,420 @@
+use super::*;
+use crate::backend::{BackendError, Create, Key};
+use crate::oci::Algorithm;
+
+/// A whole upload by POST, PATCHes and an empty PUT.
+async fn push_in_chunks(registry: &Registry, repository: &str, chunks: &[&[u8]]) -> Result<Digest, Error> {
+    let repository = name(repository);
+    let mut session = registry.start_upload(&repository, None, &who()).to_string();
+    for chunk in chunks {
+        let progress = registry.append_upload(&repository, &session, None, &mut body(chunk), &who()).await?;
+        session = progress.session.to_string();
+    }
+    let digest = Digest::sha256(&chunks.concat());
+    registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await?;
+    Ok(digest)
+}
+
+#[tokio::test]
+async fn a_blob_of_any_size_is_read_back_however_it_was_pushed() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    for (seed, size) in
+        [0, 1, 16_384, 16_385, 65_536, 65_537, 262_144, 262_145, 3_000_000].into_iter().enumerate()
+    {
+        let bytes = noise(size, seed as u64);
+        let digest = Digest::sha256(&bytes);
+        registry.upload(&name("team/one"), &digest, &mut body(&bytes), &who()).await.unwrap();
+        assert_eq!(read(&registry, "team/one", &digest).await.unwrap(), bytes, "POST, {size}");
+
+        let two = name("team/two");
+        let session = registry.start_upload(&two, None, &who()).to_string();
+        registry.finish_upload(&two, &session, &digest, None, &mut body(&bytes), &who()).await.unwrap();
+        assert_eq!(read(&registry, "team/two", &digest).await.unwrap(), bytes, "PUT, {size}");
+
+        let (head, tail) = bytes.split_at(size / 3);
+        assert_eq!(push_in_chunks(&registry, "other/three", &[head, tail]).await.unwrap(), digest);
+        assert_eq!(read(&registry, "other/three", &digest).await.unwrap(), bytes, "PATCH, {size}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_do_not_fit_the_digest_are_refused_and_invisible() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let (repository, digest) = (name("team/app"), Digest::sha256(b"what was meant"));
+    let refused = registry.upload(&repository, &digest, &mut body(b"what arrived"), &who()).await;
+    let expected =
+        Error::DigestMismatch { expected: digest.clone(), actual: Digest::sha256(b"what arrived") };
+    assert_eq!(refused.unwrap_err().to_string(), expected.to_string());
+    assert!(matches!(registry.blob(&repository, &digest).await, Err(Error::BlobUnknown(_))));
+
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let progress =
+        registry.append_upload(&repository, &session, None, &mut body(b"what"), &who()).await.unwrap();
+    let session = progress.session.to_string();
+    let refused =
+        registry.finish_upload(&repository, &session, &digest, None, &mut body(b" arrived"), &who()).await;
+    assert!(matches!(refused, Err(Error::DigestMismatch { .. })));
+    // The session survives: the right bytes can still close it.
+    registry
+        .finish_upload(&repository, &session, &digest, None, &mut body(b" was meant"), &who())
+        .await
+        .unwrap();
+    assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), b"what was meant");
+}
+
+#[tokio::test]
+async fn sha512_is_taken_whether_it_was_announced_or_not() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let repository = name("team/app");
+    for (seed, announced) in [(1, None), (2, Some(Algorithm::Sha512)), (3, Some(Algorithm::Sha256))] {
+        let bytes = noise(200_000, seed);
+        let digest = Digest::of(Algorithm::Sha512, &bytes);
+        let mut session = registry.start_upload(&repository, announced, &who()).to_string();
+        for chunk in [&bytes[..90_000], &bytes[90_000..90_005], &bytes[90_005..]] {
+            let appended =
+                registry.append_upload(&repository, &session, None, &mut body(chunk), &who()).await;
+            session = appended.unwrap().session.to_string();
+        }
+        let wrong = Digest::of(Algorithm::Sha512, b"something else");
+        let refused =
+            registry.finish_upload(&repository, &session, &wrong, None, &mut body(b""), &who()).await;
+        assert!(matches!(refused, Err(Error::DigestMismatch { .. })));
+        registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+        assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_taken_in_order_and_the_refusal_says_where_to_go_on() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let repository = name("team/app");
+    let first = registry.start_upload(&repository, None, &who()).to_string();
+    let progress =
+        registry.append_upload(&repository, &first, span(0, 5), &mut body(b"01234"), &who()).await.unwrap();
+    assert_eq!(progress.length, 5);
+    let second = progress.session.to_string();
+
+    // (session, first byte, what comes of it)
+    let out_of_order = [(&second, 0), (&second, 4), (&second, 6), (&first, 0)];
+    for (session, start) in out_of_order {
+        let refused =
+            registry.append_upload(&repository, session, span(start, 1), &mut body(b"x"), &who()).await;
+        let Err(Error::RangeNotSatisfiable { have: 5, session }) = refused else { panic!("{refused:?}") };
+        assert_eq!(session.to_string(), second);
+    }
+    let stale = registry.append_upload(&repository, &first, None, &mut body(b"56"), &who()).await;
+    assert!(matches!(stale, Err(Error::RangeNotSatisfiable { have: 5, .. })));
+    let digest = Digest::sha256(b"0123456789");
+    let refused =
+        registry.finish_upload(&repository, &second, &digest, span(4, 1), &mut body(b"x"), &who()).await;
+    assert!(matches!(refused, Err(Error::RangeNotSatisfiable { have: 5, .. })));
+
+    // A client that kept the first location says where it is with the range.
+    registry.append_upload(&repository, &first, span(5, 2), &mut body(b"56"), &who()).await.unwrap();
+    registry
+        .finish_upload(&repository, &first, &digest, span(7, 3), &mut body(b"789"), &who())
+        .await
+        .unwrap();
+    assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), b"0123456789");
+}
+
+#[tokio::test]
+async fn a_client_that_kept_the_first_location_closes_with_an_empty_body() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let repository = name("team/app");
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    registry.append_upload(&repository, &session, None, &mut body(b"all of it"), &who()).await.unwrap();
+    let digest = Digest::sha256(b"all of it");
+    registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+    assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), b"all of it");
+}
+
+#[tokio::test]
+async fn a_body_of_another_length_than_its_range_is_refused() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let repository = name("team/app");
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let refused =
+        registry.append_upload(&repository, &session, span(0, 9), &mut body(b"12345"), &who()).await;
+    assert!(matches!(refused, Err(Error::SizeMismatch { expected: 9, actual: 5 })));
+    assert_eq!(registry.upload_progress(&repository, &session, &who()).await.unwrap().length, 0);
+    let digest = Digest::sha256(b"12345");
+    let refused =
+        registry.finish_upload(&repository, &session, &digest, span(0, 4), &mut body(b"12345"), &who()).await;
+    assert!(matches!(refused, Err(Error::SizeMismatch { expected: 4, actual: 5 })));
+}
+
+#[tokio::test]
+async fn what_arrived_of_a_broken_chunk_is_kept() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let repository = name("team/app");
+    let bytes = noise(300_000, 1);
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let cut =
+        registry.append_upload(&repository, &session, None, &mut broken(&bytes[..200_000]), &who()).await;
+    assert!(matches!(cut, Err(Error::Body(_))));
+    let progress = registry.upload_progress(&repository, &session, &who()).await.unwrap();
+    assert_eq!(progress.length, 200_000);
+    let digest = Digest::sha256(&bytes);
+    let session = progress.session.to_string();
+    let rest = &mut body(&bytes[200_000..]);
+    registry
+        .finish_upload(&repository, &session, &digest, span(200_000, 100_000), rest, &who())
+        .await
+        .unwrap();
+    assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_after_a_restart() {
+    let store = Store::new();
+    let repository = name("team/app");
+    let bytes = noise(150_000, 1);
+    let mut session = store.registry().await.start_upload(&repository, None, &who()).to_string();
+    for chunk in bytes.chunks(40_000) {
+        let registry = store.registry().await;
+        let progress = registry.append_upload(&repository, &session, None, &mut body(chunk), &who()).await;
+        session = progress.unwrap().session.to_string();
+    }
+    let registry = store.registry().await;
+    let digest = Digest::sha256(&bytes);
+    registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+    // The answer was lost: the client closes again, on another replica.
+    let registry = store.registry().await;
+    registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+    assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), bytes);
+    // And once more after the states were swept.
+    store.backend.delete(&store.keys("_upload").await).await.unwrap();
+    registry.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+    let unknown = Digest::sha256(b"never pushed");
+    let gone = registry.finish_upload(&repository, &session, &unknown, None, &mut body(b""), &who()).await;
+    assert!(matches!(gone, Err(Error::UploadUnknown)));
+}
+
+#[tokio::test]
+async fn of_two_chunks_at_one_place_one_wins() {
+    let store = Store::new();
+    let (one, other) = (store.registry().await, store.registry().await);
+    let repository = name("team/app");
+    for size in [100, 100_000] {
+        let session = one.start_upload(&repository, None, &who()).to_string();
+        let bytes = noise(size, size as u64);
+        let caller = who();
+        let (mut a, mut b) = (body(&bytes), body(&bytes));
+        let (a, b) = tokio::join!(
+            one.append_upload(&repository, &session, None, &mut a, &caller),
+            other.append_upload(&repository, &session, None, &mut b, &caller),
+        );
+        let (winner, loser) = if a.is_ok() { (a, b) } else { (b, a) };
+        let winner = winner.unwrap();
+        assert!(matches!(loser, Err(Error::RangeNotSatisfiable { have, .. }) if have == size as u64));
+        let (session, digest) = (winner.session.to_string(), Digest::sha256(&bytes));
+        one.finish_upload(&repository, &session, &digest, None, &mut body(b""), &who()).await.unwrap();
+        assert_eq!(read(&one, "team/app", &digest).await.unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_is_unknown() {
+    let store = Store::new();
+    let (registry, replica) = (store.registry().await, store.registry().await);
+    let repository = name("team/app");
+    let digest = Digest::sha256(b"bytes");
+    let fresh = registry.start_upload(&repository, None, &who()).to_string();
+    registry.cancel_upload(&repository, &fresh, &who()).await.unwrap();
+    let whole = registry.finish_upload(&repository, &fresh, &digest, None, &mut body(b"bytes"), &who()).await;
+    assert!(matches!(whole, Err(Error::UploadUnknown)));
+
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let progress =
+        registry.append_upload(&repository, &session, None, &mut body(b"by"), &who()).await.unwrap();
+    let session = progress.session.to_string();
+    replica.cancel_upload(&repository, &session, &who()).await.unwrap();
+    let probe = registry.upload_progress(&repository, &session, &who()).await;
+    let append = registry.append_upload(&repository, &session, None, &mut body(b"tes"), &who()).await;
+    let close = registry.finish_upload(&repository, &session, &digest, None, &mut body(b"tes"), &who()).await;
+    let again = registry.cancel_upload(&repository, &session, &who()).await;
+    assert!(matches!(probe, Err(Error::UploadUnknown)));
+    assert!(matches!(append, Err(Error::UploadUnknown)));
+    assert!(matches!(close, Err(Error::UploadUnknown)));
+    assert!(matches!(again, Err(Error::UploadUnknown)));
+}
+
+#[tokio::test]
+async fn a_session_is_for_one_repository_one_principal_and_24_hours() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let (repository, bob) = (name("team/app"), Who { by: "bob".into(), ..who() });
+    let digest = push_blob(&registry, "team/other", b"held there").await;
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    for (foreign, caller) in [(name("team/other"), who()), (name("app"), who()), (repository.clone(), bob)] {
+        let probe = registry.upload_progress(&foreign, &session, &caller).await;
+        let append = registry.append_upload(&foreign, &session, None, &mut body(b"x"), &caller).await;
+        let close = registry.finish_upload(&foreign, &session, &digest, None, &mut body(b""), &caller).await;
+        let cancel = registry.cancel_upload(&foreign, &session, &caller).await;
+        assert!(matches!(probe, Err(Error::UploadUnknown)));
+        assert!(matches!(append, Err(Error::UploadUnknown)));
+        assert!(matches!(close, Err(Error::UploadUnknown)));
+        assert!(matches!(cancel, Err(Error::UploadUnknown)));
+    }
+    store.clock.advance(Duration::from_secs(24 * 3600 - 10));
+    registry.upload_progress(&repository, &session, &who()).await.unwrap();
+    store.clock.advance(Duration::from_secs(11));
+    let expired = registry.upload_progress(&repository, &session, &who()).await;
+    assert!(matches!(expired, Err(Error::UploadUnknown)));
+}
+
+#[tokio::test]
+async fn a_whole_upload_leaves_no_state_and_known_content_leaves_nothing() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let bytes = noise(100_000, 1);
+    push_blob(&registry, "team/app", &bytes).await;
+    assert_eq!(store.keys("_upload").await.len(), 0);
+    let data = store.keys("_data").await.len();
+    let commits = store.keys("_journal").await.len();
+    push_blob(&registry, "team/app", &bytes).await;
+    assert_eq!(store.keys("_data").await.len(), data);
+    assert_eq!(store.keys("_journal").await.len(), commits);
+}
+
+#[tokio::test]
+async fn more_pieces_than_a_session_may_have_are_refused() {
+    let store = Store::new();
+    let registry = store.registry_with(Limits { extent: 1, ..Limits::default() }).await;
+    let repository = name("team/app");
+    let bytes = noise(20_000, 1);
+    let digest = Digest::sha256(&bytes);
+    let refused = registry.upload(&repository, &digest, &mut body(&bytes), &who()).await;
+    assert!(matches!(refused, Err(Error::TooLarge { limit: 10_000, .. })));
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let refused = registry.append_upload(&repository, &session, None, &mut body(&bytes), &who()).await;
+    assert!(matches!(refused, Err(Error::TooLarge { limit: 10_000, .. })));
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_does_not_stop_the_others() {
+    struct Stalled(Option<Bytes>);
+    #[async_trait]
+    impl BodySource for Stalled {
+        async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+            match self.0.take() {
+                Some(bytes) => Ok(Some(bytes)),
+                None => std::future::pending().await,
+            }
+        }
+    }
+    let store = Store::new();
+    let registry = store.registry_with(Limits { upload_memory: 256 * 1024, ..Limits::default() }).await;
+    let repository = name("team/app");
+    let session = registry.start_upload(&repository, None, &who()).to_string();
+    let mut stalled = Stalled(Some(noise(100_000, 1).into()));
+    let caller = who();
+    let stuck = registry.append_upload(&repository, &session, None, &mut stalled, &caller);
+    let other = push_blob(&registry, "team/app", &[7; 600_000]);
+    let done = async {
+        tokio::select! { _ = stuck => panic!("it has no end"), digest = other => digest }
+    };
+    tokio::time::timeout(Duration::from_secs(10), done).await.unwrap();
+}
+
+/// Counts the bytes that are between the client and the store.
+#[derive(Default)]
+struct Gauge {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Gauge {
+    fn enter(&self, bytes: usize) {
+        let now = self.now.fetch_add(bytes as u64, Ordering::SeqCst) + bytes as u64;
+        self.most.fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn leave(&self, bytes: usize) {
+        self.now.fetch_sub(bytes as u64, Ordering::SeqCst);
+    }
+}
+
+struct GaugedBody(Pieces, Arc<Gauge>);
+
+#[async_trait]
+impl BodySource for GaugedBody {
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let piece = self.0.next().await?;
+        self.1.enter(piece.as_ref().map_or(0, Bytes::len));
+        Ok(piece)
+    }
+}
+
+/// A store that takes its time with data.
+struct GaugedStore(Memory, Arc<Gauge>);
+
+#[async_trait]
+impl Backend for GaugedStore {
+    async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError> {
+        let length = body.iter().map(Bytes::len).sum();
+        let is_data = key.as_str().contains("/_data/");
+        if is_data {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let created = self.0.create(key, body).await;
+        if is_data {
+            self.1.leave(length);
+        }
+        created
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BackendError> {
+        self.0.read(key, range).await
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Key>, BackendError> {
+        self.0.list(prefix, after, limit).await
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Result<(), BackendError> {
+        self.0.delete(keys).await
+    }
+
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError> {
+        self.0.copy(from, to).await
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_uploads_share_the_memory_of_a_few() {
+    const MEMORY: usize = 4 << 20;
+    let gauge = Arc::new(Gauge::default());
+    let backend: Arc<dyn Backend> = Arc::new(GaugedStore(Memory::new(), gauge.clone()));
+    let clock = Arc::new(SystemClock::default());
+    let journals = Journals::open(backend.clone(), clock.clone(), Options::default()).await.unwrap();
+    let limits = Limits { extent: 1 << 20, upload_memory: MEMORY, ..Limits::default() };
+    let registry = Registry::new(journals, backend, clock, limits);
+    let uploads = (0..100).map(|seed| {
+        let (registry, gauge) = (registry.clone(), gauge.clone());
+        tokio::spawn(async move {
+            let bytes = noise(700_000, seed);
+            let (digest, mut incoming) = (Digest::sha256(&bytes), GaugedBody(body(&bytes), gauge));
+            registry.upload(&name("team/app"), &digest, &mut incoming, &who()).await.unwrap();
+            (digest, bytes)
+        })
+    });
+    let all = futures_util::future::join_all(uploads);
+    for pushed in tokio::time::timeout(Duration::from_secs(60), all).await.unwrap() {
+        let (digest, bytes) = pushed.unwrap();
+        assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), bytes);
+    }
+    // Each upload may have one piece in its hand that is not paid for yet.
+    let bound = MEMORY as u64 + 100 * 10_000;
+    let most = gauge.most.load(Ordering::SeqCst);
+    assert!(most <= bound, "{most} bytes were held");
+    assert!(most > MEMORY as u64 / 2, "the memory was not used: {most}");
+}

@@ -1,0 +1,251 @@
+//! PUT: closing an upload, with the whole blob, its last chunk or nothing; and POST with the whole blob.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::state::{Position, StagedPiece};
+use super::writer::Writer;
+use super::{BodySource, Token};
+use crate::journal::{Body, Change, Extent, Piece, Place};
+use crate::oci::{Algorithm, Digest, Hasher, Namespace, RepositoryName};
+use crate::registry::{Error, Registry, Span, Who};
+
+/// States read at the same time.
+const READS: usize = 32;
+
+/// Bytes read at once to hash them again.
+const PIECE: u64 = 1 << 20;
+
+impl Registry {
+    /// Stores a blob that arrives in one request.
+    ///
+    /// # Errors
+    /// `DigestMismatch`, `TooLarge`, `Body`.
+    pub async fn upload(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        body: &mut dyn BodySource,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let incoming = Incoming::new(self, &repository.namespace(), body, None).await?;
+        self.store_whole(repository, digest, incoming, who).await
+    }
+
+    /// Closes an upload: `body` is its last chunk, or the whole blob, or empty. A repeated close succeeds while
+    /// the repository holds the blob.
+    ///
+    /// # Errors
+    /// `UploadUnknown`, `RangeNotSatisfiable`, `SizeMismatch`, `DigestMismatch`, `TooLarge`, `Body`.
+    pub async fn finish_upload(
+        &self,
+        repository: &RepositoryName,
+        session: &str,
+        digest: &Digest,
+        span: Option<Span>,
+        body: &mut dyn BodySource,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let token = self.open_session(repository, session, who)?;
+        let namespace = repository.namespace();
+        let incoming = Incoming::new(self, &namespace, body, span).await?;
+        if token.n == 0 && incoming.is_whole() {
+            return match self.uploads.cancelled.contains_key(&token.upload) {
+                true => Err(Error::UploadUnknown),
+                false => self.store_whole(repository, digest, incoming, who).await,
+            };
+        }
+        let n = self.newest_number(&namespace, &token).await?;
+        match self.close(repository, &token, n, digest, incoming, who).await {
+            // The chunks were swept since: this is the repetition of a close that succeeded.
+            Err(Error::UploadUnknown) if self.holds(repository, digest).await? => Ok(()),
+            closed => closed,
+        }
+    }
+
+    /// Content that the repository holds already is hashed and forgotten.
+    async fn store_whole(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        mut incoming: Incoming<'_>,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let is_known = self.holds(repository, digest).await?;
+        let mut hasher = Hasher::new(digest.algorithm());
+        while let Some(bytes) = incoming.next().await? {
+            hasher.update(&bytes);
+            if !is_known {
+                incoming.writer.push(bytes).await?;
+            }
+        }
+        incoming.check_length()?;
+        check_digest(digest, hasher.finish())?;
+        if !is_known {
+            return self.name(repository, digest, incoming.writer.finish().await?, who).await;
+        }
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let (namespace, from) = (repository.namespace(), repository.clone());
+        match self.propose(&namespace, Change::Mount { repository, digest, from }, who).await {
+            // It was held when the upload began; the bytes are gone.
+            Err(Error::BlobUnknown(_)) => Err(Error::Busy),
+            outcome => outcome.map(drop),
+        }
+    }
+
+    /// Joins the first `n` chunks and the last one.
+    async fn close(
+        &self,
+        repository: &RepositoryName,
+        token: &Token,
+        n: u32,
+        digest: &Digest,
+        mut incoming: Incoming<'_>,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let namespace = repository.namespace();
+        let mut position = self.collect(&namespace, token, n, &mut incoming.writer).await?;
+        let is_next = match incoming.span {
+            Some(span) => span.first == position.length,
+            None => incoming.first.is_none() || n == token.n,
+        };
+        if !is_next {
+            return Err(self.out_of_order(&position, token, repository, who));
+        }
+        while let Some(bytes) = incoming.next().await? {
+            position.hasher.update(&bytes);
+            incoming.writer.push(bytes).await?;
+        }
+        incoming.check_length()?;
+        let content = incoming.writer.finish().await?;
+        let actual = match token.algorithm == digest.algorithm() {
+            true => position.hasher.finish(),
+            false => self.hash_again(&namespace, &content, digest.algorithm()).await?,
+        };
+        check_digest(digest, actual)?;
+        self.name(repository, digest, content, who).await
+    }
+
+    /// Hands the pieces of the first `n` chunks to `writer`, which joins the small ones.
+    async fn collect(
+        &self,
+        namespace: &Namespace,
+        token: &Token,
+        n: u32,
+        writer: &mut Writer,
+    ) -> Result<Position, Error> {
+        let mut position = Position::start(token);
+        let reads = (1..=n).map(|n| self.read_state(namespace, token.upload, n));
+        let mut states = stream::iter(reads).buffered(READS);
+        for n in 1..=n {
+            let Some(state) = states.try_next().await? else { break };
+            position = Position::after(token, n, &state)?;
+            for piece in state.pieces {
+                match piece {
+                    StagedPiece::Inline { inline } => writer.push(inline.0).await?,
+                    object => writer.append(object).await?,
+                }
+            }
+        }
+        Ok(position)
+    }
+
+    /// The digest of staged bytes under an algorithm that was not known while they arrived.
+    async fn hash_again(
+        &self,
+        namespace: &Namespace,
+        content: &Body,
+        algorithm: Algorithm,
+    ) -> Result<Digest, Error> {
+        let mut hasher = Hasher::new(algorithm);
+        for piece in &content.pieces {
+            match *piece {
+                Piece::Attached(ref bytes) => hasher.update(bytes),
+                Piece::Object { id, offset, length, crc32c } => {
+                    let extent = Extent { place: Place::Object { id, offset }, length, crc32c };
+                    let mut from = 0;
+                    while from < length {
+                        let wanted = PIECE.min(length - from);
+                        let read = self.read_extent(namespace, &extent, from, wanted).await?;
+                        hasher.update(&read.ok_or(Error::UploadUnknown)?);
+                        from += wanted;
+                    }
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Makes staged bytes a blob of the repository.
+    async fn name(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        content: Body,
+        who: &Who,
+    ) -> Result<(), Error> {
+        let change = Change::Blob { repository: repository.clone(), digest: digest.clone(), content };
+        self.propose(&repository.namespace(), change, who).await.map(drop)
+    }
+
+    /// Whether `repository` is known to hold a sound blob.
+    async fn holds(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
+        let state = self.journals.recent(&repository.namespace()).await?;
+        Ok(state.is_some_and(|state| state.blob(repository, digest).is_some()))
+    }
+}
+
+/// The body of a closing request, and the writer that takes it.
+struct Incoming<'a> {
+    writer: Writer,
+    body: &'a mut dyn BodySource,
+    /// The first piece: whether there is a body at all decides what the request means.
+    first: Option<Bytes>,
+    span: Option<Span>,
+    received: u64,
+}
+
+impl<'a> Incoming<'a> {
+    async fn new(
+        registry: &Registry,
+        namespace: &Namespace,
+        body: &'a mut dyn BodySource,
+        span: Option<Span>,
+    ) -> Result<Self, Error> {
+        let mut writer = Writer::new(registry, namespace);
+        let first = writer.receive(body).await?;
+        Ok(Self { writer, body, first, span, received: 0 })
+    }
+
+    /// Whether this is a body that begins with the first byte of the blob.
+    fn is_whole(&self) -> bool {
+        self.first.is_some() && self.span.is_none_or(|span| span.first == 0)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let piece = match self.first.take() {
+            Some(first) => Some(first),
+            // A body that was empty at the first look is not asked again.
+            None if self.received == 0 => None,
+            None => self.writer.receive(self.body).await?,
+        };
+        self.received += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        Ok(piece)
+    }
+
+    fn check_length(&self) -> Result<(), Error> {
+        match self.span.map(|span| span.length()) {
+            Some(expected) if expected != self.received => {
+                Err(Error::SizeMismatch { expected, actual: self.received })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_digest(expected: &Digest, actual: Digest) -> Result<(), Error> {
+    match actual == *expected {
+        true => Ok(()),
+        false => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
+    }
+}

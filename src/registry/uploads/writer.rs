@@ -1,0 +1,236 @@
+//! Turning the bytes of an upload into data objects as they arrive, within the memory of all uploads.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::memory::{HOLD, Memory, PATIENCE, UNIT};
+use super::state::{Base64, StagedPiece, too_many_pieces};
+use super::{BodySource, MAX_PIECES};
+use crate::backend::BackendError;
+use crate::journal::{Body, MAX_ATTACHED, Piece};
+use crate::oci::Namespace;
+use crate::registry::content::{Crc, ObjectWriter};
+use crate::registry::{Error, Registry};
+
+/// Data objects of one upload that are being written at the same time.
+const IN_FLIGHT: usize = 2;
+
+/// Pieces smaller than this are gathered: each would cost more than its bytes, or keep a large buffer alive.
+const SMALL: usize = 16 * 1024;
+const GATHERED: usize = 64 * 1024;
+
+/// Writes one upload. What it holds in memory is covered by its permits.
+pub(super) struct Writer {
+    objects: ObjectWriter,
+    memory: Arc<Memory>,
+    extent: usize,
+    /// What is safe in the store; complete while nothing is in flight.
+    pieces: Vec<StagedPiece>,
+    in_flight: VecDeque<JoinHandle<Result<StagedPiece, Error>>>,
+    buffer: Buffer,
+    permits: Option<OwnedSemaphorePermit>,
+    /// Since when the buffer has not been empty.
+    held_since: Instant,
+}
+
+impl Writer {
+    pub fn new(registry: &Registry, namespace: &Namespace) -> Self {
+        Self {
+            objects: registry.writer(namespace),
+            memory: registry.uploads.memory.clone(),
+            extent: registry.limits.extent,
+            pieces: Vec::new(),
+            in_flight: VecDeque::new(),
+            buffer: Buffer::default(),
+            permits: None,
+            held_since: Instant::now(),
+        }
+    }
+
+    /// The next piece of `body`. While others wait for memory, what is held too long meanwhile is written.
+    pub async fn receive(&mut self, body: &mut dyn BodySource) -> Result<Option<Bytes>, Error> {
+        self.make_way().await?;
+        let mut next = body.next();
+        loop {
+            if self.buffer.length == 0 {
+                return Ok(next.await?);
+            }
+            let patience = HOLD.saturating_sub(self.held_since.elapsed()).max(PATIENCE);
+            match timeout(patience, &mut next).await {
+                Ok(piece) => return Ok(piece?),
+                Err(_) => self.make_way().await?,
+            }
+        }
+    }
+
+    /// Takes bytes; waits for memory, and for the store when two objects are being written already.
+    pub async fn push(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let paid = self.permits.as_ref().map_or(0, |permits| permits.num_permits() * UNIT);
+            let room = paid.min(self.extent).saturating_sub(self.buffer.length);
+            if room == 0 {
+                match self.buffer.length >= self.extent {
+                    true => self.flush().await?,
+                    false => self.pay().await?,
+                }
+                continue;
+            }
+            if self.buffer.length == 0 {
+                self.held_since = Instant::now();
+            }
+            self.buffer.push(bytes.split_to(room.min(bytes.len())));
+        }
+        if self.buffer.length >= self.extent { self.flush().await } else { Ok(()) }
+    }
+
+    /// Takes a piece that is in the store already.
+    pub async fn append(&mut self, piece: StagedPiece) -> Result<(), Error> {
+        self.settle().await?;
+        self.keep(piece)
+    }
+
+    /// Everything taken since the last call, safe in the store or small enough to sit in a state.
+    pub async fn segment(&mut self) -> Result<Vec<StagedPiece>, Error> {
+        if self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= MAX_ATTACHED {
+            let inline = self.buffer.take().concat().into();
+            self.permits = None;
+            return Ok(vec![StagedPiece::Inline { inline: Base64(inline) }]);
+        }
+        self.settle().await?;
+        Ok(std::mem::take(&mut self.pieces))
+    }
+
+    /// Everything taken, as a body for the journal to name.
+    pub async fn finish(mut self) -> Result<Body, Error> {
+        if self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= MAX_ATTACHED {
+            return Ok(Body::attached(self.buffer.take().concat().into()));
+        }
+        self.settle().await?;
+        let pieces: Vec<Piece> = self.pieces.into_iter().map(named).collect();
+        Ok(Body { size: pieces.iter().map(length).sum(), pieces })
+    }
+
+    /// One more permit. Waiting for it, the upload gives back what it holds: were all to wait holding, none
+    /// would go on.
+    async fn pay(&mut self) -> Result<(), Error> {
+        let memory = self.memory.clone();
+        let mut waiting = std::pin::pin!(memory.permit());
+        let permit = match timeout(PATIENCE, &mut waiting).await {
+            Ok(permit) => permit?,
+            Err(_) => {
+                self.flush().await?;
+                waiting.await?
+            }
+        };
+        match &mut self.permits {
+            Some(permits) => permits.merge(permit),
+            None => self.permits = Some(permit),
+        }
+        Ok(())
+    }
+
+    /// Writes what has been held for long, if others wait: a client that stalls must not stop them.
+    async fn make_way(&mut self) -> Result<(), Error> {
+        let is_held = self.buffer.length > 0 && self.held_since.elapsed() >= HOLD;
+        if is_held && self.memory.is_exhausted() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Begins to write the buffer as a data object.
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.length == 0 {
+            return Ok(());
+        }
+        while self.in_flight.len() >= IN_FLIGHT {
+            self.land().await?;
+        }
+        let (length, crc32c) = (self.buffer.length as u64, self.buffer.crc.finish());
+        let (bytes, permits, objects) = (self.buffer.take(), self.permits.take(), self.objects.clone());
+        self.in_flight.push_back(tokio::spawn(async move {
+            let object = objects.create(bytes).await;
+            drop(permits);
+            Ok(StagedPiece::Object { object: object?, length, crc32c })
+        }));
+        Ok(())
+    }
+
+    /// Waits for the oldest object in flight.
+    async fn land(&mut self) -> Result<(), Error> {
+        let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
+        let landed = oldest.await.map_err(|panic| BackendError::Unavailable(std::io::Error::other(panic)))?;
+        self.keep(landed?)
+    }
+
+    fn keep(&mut self, piece: StagedPiece) -> Result<(), Error> {
+        if self.pieces.len() == MAX_PIECES as usize {
+            return Err(too_many_pieces());
+        }
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// Writes the buffer and waits until everything is in the store.
+    async fn settle(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        while !self.in_flight.is_empty() {
+            self.land().await?;
+        }
+        Ok(())
+    }
+}
+
+fn named(piece: StagedPiece) -> Piece {
+    match piece {
+        StagedPiece::Object { object, length, crc32c } => {
+            Piece::Object { id: object, offset: 0, length, crc32c }
+        }
+        StagedPiece::Inline { inline } => Piece::Attached(inline.0),
+    }
+}
+
+fn length(piece: &Piece) -> u64 {
+    match piece {
+        Piece::Object { length, .. } => *length,
+        Piece::Attached(bytes) => bytes.len() as u64,
+    }
+}
+
+/// Bytes in order, never joined; only small pieces are gathered.
+#[derive(Default)]
+struct Buffer {
+    pieces: Vec<Bytes>,
+    gathered: BytesMut,
+    length: usize,
+    crc: Crc,
+}
+
+impl Buffer {
+    fn push(&mut self, bytes: Bytes) {
+        self.length += bytes.len();
+        self.crc.update(&bytes);
+        if bytes.len() < SMALL {
+            self.gathered.extend_from_slice(&bytes);
+            if self.gathered.len() >= GATHERED {
+                self.close_gathered();
+            }
+        } else {
+            self.close_gathered();
+            self.pieces.push(bytes);
+        }
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.close_gathered();
+        std::mem::take(self).pieces
+    }
+
+    fn close_gathered(&mut self) {
+        if !self.gathered.is_empty() {
+            self.pieces.push(self.gathered.split().freeze());
+        }
+    }
+}
