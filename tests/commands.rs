@@ -66,7 +66,8 @@ fn config_check_praises_the_file_we_ship() {
 
 #[test]
 fn every_kind_of_wrong_setting_ends_with_2_before_anything_is_served() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&[&str], Pairs, &str); 7] = [
         (&["--listen", "localhost"], &[], "flag --listen: server.listen: `localhost` is not an IP address"),
         (&["--listen", "0.0.0.0:0"], &[], "auth.anonymous: write"),
         (&["--storage", "gs://bucket"], &[], "flag --storage: storage.url: `gs://bucket` is no storage"),

@@ -97,8 +97,10 @@ pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With standard error gone there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            for line in format!("{error:#}").lines() {
+                // With standard error gone there is nobody left to tell.
+                let _ = writeln!(io::stderr(), "error: {line}");
+            }
             ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
         }
     }

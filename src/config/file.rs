@@ -45,17 +45,25 @@ pub(super) fn read(yaml: &str) -> (Vec<Entry>, Vec<Mistake>) {
     (found.entries, found.mistakes)
 }
 
-fn mistake(error: &serde_saphyr::Error, key: &str) -> Mistake {
+fn mistake(error: &serde_saphyr::Error, name: &str) -> Mistake {
+    use serde_saphyr::Error;
     let line = error.location().map_or(0, |at| at.line());
-    let text = error.without_snippet().render_with_formatter(&UserMessageFormatter);
-    // The place stands before the message already.
-    let text = text.split(" at line ").next().unwrap_or_default();
-    let message = match Key::find(key) {
-        Some(key) if key.list => format!("{key}: {text}; write a list like [a, b]", key = key.name),
-        Some(key) => format!("{key}: {text}; write one value", key = key.name),
-        None if key.is_empty() => text.to_owned(),
-        None => format!("{key}: {text}"),
+    let rule = match error.without_snippet() {
+        Error::Unexpected { .. } => match Key::find(name) {
+            Some(key) if key.list => "takes a list, like [a, b]".to_owned(),
+            Some(_) => "takes one value".to_owned(),
+            None => "settings with their values are expected here".to_owned(),
+        },
+        Error::Budget { .. } | Error::MultipleDocuments { .. } => {
+            "aliases, deep nesting and a second document are not read".to_owned()
+        }
+        // The place stands before the message already.
+        other => {
+            let text = other.render_with_formatter(&UserMessageFormatter);
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
     };
+    let message = if name.is_empty() { rule } else { format!("{}: {rule}", name.escape_debug()) };
     Mistake { line, message }
 }
 

@@ -55,7 +55,7 @@ impl Loaded {
 
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration file {}: {source}", path.display())]
+    #[error("cannot read the configuration file {}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     /// One line for each thing that is wrong.
     #[error("{}", .0.join("\n"))]
