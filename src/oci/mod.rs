@@ -6,19 +6,25 @@ mod text;
 
 mod conditions;
 mod digest;
+mod error;
 mod hasher;
 mod media_type;
 mod name;
+mod range;
 mod reference;
+mod route;
 mod tag;
 
 pub use conditions::{Condition, EtagSet};
 pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use error::{ErrorCode, error_body};
 pub use hasher::Hasher;
 pub use media_type::{
     DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG, HELM_PROVENANCE,
     InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
 };
 pub use name::{InvalidName, Namespace, RepositoryName};
+pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
+pub use route::{Access, Action, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, route};
 pub use tag::{InvalidTag, Tag};
