@@ -170,4 +170,16 @@ mod tests {
             assert_eq!(status_of(line), status, "{}", line.escape_ascii());
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_asked_is_one_request_line(url in "http://[a-z0-9:.@?#/\\[\\] \r\n%é]{0,20}|\\PC{0,20}", line: Vec<u8>) {
+            if let Ok(parsed) = url.parse::<Url>() {
+                proptest::prop_assert_eq!(parsed.to_string().parse(), Ok(parsed.clone()));
+                proptest::prop_assert!(parsed.path.starts_with('/'));
+                proptest::prop_assert!(!parsed.to_string().contains(char::is_whitespace));
+            }
+            proptest::prop_assert!(status_of(&line).is_none_or(|status| status < 1000));
+        }
+    }
 }

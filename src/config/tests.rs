@@ -440,6 +440,16 @@ proptest! {
     }
 
     #[test]
+    fn any_variable_is_read_refused_or_ignored(
+        name in "(CHARTHOUSE_)?(SERVER_|LOG_|SERVICE_)?[A-Z_0-9]{0,12}", value in "\\PC{0,5}"
+    ) {
+        let known = KEYS.iter().any(|key| key.variable() == name);
+        let found = environment::ours(variables(&[(&name, &value)]));
+        prop_assert_eq!(found.values.len(), usize::from(known));
+        prop_assert!(found.values.is_empty() || found.problems.is_empty());
+    }
+
+    #[test]
     fn any_file_is_read_or_refused(yaml in "((server|log|storage|listen|url|x)?(: |:\n  |- |\\{|\\[|'|#|\n|&a |\\*a|~)){0,20}") {
         let (entries, mistakes) = super::file::read(&yaml);
         prop_assert!(entries.len() <= KEYS.len());
