@@ -1,1 +1,20 @@
-//! Real clients against the real server.
+//! Real Helm, oras and crane against the real server process.
+
+mod crane;
+mod helm;
+mod helm_provenance;
+mod helm_versions;
+mod oras;
+
+/// Runs each case with Helm 4 and with Helm 3, as tests of their own.
+macro_rules! with_each_helm {
+    ($($case:ident),+ $(,)?) => {
+        mod helm_4 {
+            $(#[test] fn $case() { if let Some(helm) = crate::clients::helm::Helm::find(4) { super::$case(&helm) } })+
+        }
+        mod helm_3 {
+            $(#[test] fn $case() { if let Some(helm) = crate::clients::helm::Helm::find(3) { super::$case(&helm) } })+
+        }
+    };
+}
+pub(crate) use with_each_helm;

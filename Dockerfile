@@ -1,0 +1,26 @@
+# syntax=docker/dockerfile:1
+# A scratch image with one static binary. `scripts/check-image-steps` runs the same steps without images.
+
+FROM docker.io/library/rust:1.95-bookworm AS build
+# mimalloc and zstd are C: they need a compiler that targets musl.
+RUN apt-get update && apt-get install -y --no-install-recommends musl-tools && rm -rf /var/lib/apt/lists/*
+RUN rustup target add x86_64-unknown-linux-musl
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY config config
+RUN cargo build --locked --release --bin charthouse --target x86_64-unknown-linux-musl
+# The tree of the image: scratch has no mkdir.
+RUN install -D target/x86_64-unknown-linux-musl/release/charthouse /image/usr/bin/charthouse && mkdir /image/data
+
+FROM scratch
+COPY --from=build --chown=10001:10001 /image /
+# By number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
+# A container is reached from outside itself; anonymous write access must then be allowed by name, see docs/security.md.
+ENV CHARTHOUSE_SERVER_LISTEN=0.0.0.0:5000 CHARTHOUSE_STORAGE_URL=/data
+VOLUME /data
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/usr/bin/charthouse", "healthcheck"]
+ENTRYPOINT ["/usr/bin/charthouse"]
+CMD ["serve"]
