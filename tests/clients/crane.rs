@@ -70,7 +70,15 @@ fn an_image_from_a_tarball_survives_a_restart() {
     let storage = tempfile::tempdir().expect("a folder for the store");
     crane.layer("layer.tar", &vec![7; 3 << 20]);
     crane
-        .run(&["append", "--new_layer", "layer.tar", "--new_tag", "example.com/x:1", "--output", "image.tar"])
+        .run(&[
+            "append",
+            "--new_layer",
+            "layer.tar",
+            "--new_tag",
+            "example.com/made-up:1",
+            "--output",
+            "image.tar",
+        ])
         .succeeds();
 
     let server = Server::over(storage.path());
