@@ -1,5 +1,8 @@
 //! The registry over real journals and a backend in memory whose operations can be made to fail.
 
+mod blobs;
+mod faults;
+mod mount;
 mod upload_model;
 mod uploads;
 
@@ -51,6 +54,29 @@ impl Store {
     async fn keys(&self, part: &str) -> Vec<crate::backend::Key> {
         let all = self.backend.list("", "", 100_000).await.unwrap();
         all.into_iter().filter(|key| key.as_str().contains(part)).collect()
+    }
+}
+
+/// What happens to an object.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Remove,
+    Flip,
+    Cut,
+}
+
+impl Store {
+    async fn harm(&self, key: &crate::backend::Key, harm: Harm) {
+        let mut bytes = self.backend.read(key, None).await.unwrap().to_vec();
+        match harm {
+            Harm::Remove => bytes.clear(),
+            Harm::Flip => bytes[0] ^= 1,
+            Harm::Cut => bytes.truncate(bytes.len() - 1),
+        }
+        self.backend.delete(std::slice::from_ref(key)).await.unwrap();
+        if !bytes.is_empty() {
+            self.backend.create(key, vec![bytes.into()]).await.unwrap();
+        }
     }
 }
 
