@@ -5,20 +5,27 @@
 mod text;
 
 mod conditions;
+mod descriptor;
 mod digest;
 mod error;
 mod hasher;
+mod json;
+mod manifest;
 mod media_type;
 mod name;
 mod range;
 mod reference;
+mod referrers;
 mod route;
 mod tag;
 
 pub use conditions::{Condition, EtagSet};
+pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use error::{ErrorCode, error_body};
 pub use hasher::Hasher;
+pub use json::InvalidJson;
+pub use manifest::{Kind, MAX_MANIFEST_BYTES, MAX_REFERENCES, Manifest, ManifestError};
 pub use media_type::{
     DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG, HELM_PROVENANCE,
     InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
@@ -26,5 +33,6 @@ pub use media_type::{
 pub use name::{InvalidName, Namespace, RepositoryName};
 pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
+pub use referrers::referrers_index;
 pub use route::{Access, Action, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, route};
 pub use tag::{InvalidTag, Tag};
