@@ -6,6 +6,8 @@ FROM docker.io/library/rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends musl-tools && rm -rf /var/lib/apt/lists/*
 RUN rustup target add x86_64-unknown-linux-musl
 WORKDIR /src
+# What `charthouse version` names: docker build --build-arg CHARTHOUSE_COMMIT=$(git rev-parse HEAD)
+ARG CHARTHOUSE_COMMIT
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY config config
