@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::uploads::Session;
 use crate::backend::BackendError;
 use crate::journal::{JournalError, ProposeError, Refusal};
-use crate::oci::{Digest, Reference, RepositoryName};
+use crate::oci::{Digest, ManifestError, Reference, RepositoryName};
 
 #[derive(Clone, Debug, Error)]
 pub enum Error {
@@ -31,6 +31,8 @@ pub enum Error {
     /// The session survives: `session` is its current name.
     #[error("chunks are taken in order and the upload has {have} bytes: continue from byte {have}")]
     RangeNotSatisfiable { have: u64, session: Session },
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
     #[error(transparent)]
     Refused(Refusal),
     #[error("{what} exceeds the limit of {limit}")]

@@ -1,11 +1,16 @@
 //! Manifests: reading, pushing and deleting them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 
 use super::content::{Kind, Stored, Wanted};
 use super::{Error, Registry, Who};
-use crate::journal::{Change, ManifestEntry, State};
-use crate::oci::{Condition, Digest, MediaType, Reference, RepositoryName, Tag};
+use crate::journal::{Change, ManifestEntry, NewManifest, State};
+use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
+
+/// Annotations of a manifest with a subject travel in the journal up to this many bytes.
+const MAX_ANNOTATIONS: usize = 16 * 1024;
 
 /// What a HEAD of a manifest tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +29,29 @@ pub struct StoredManifest {
     pub media_type: MediaType,
     pub body: Bytes,
     pub subject: Option<Digest>,
+}
+
+/// A manifest to store.
+#[derive(Clone, Debug)]
+pub struct PutManifest<'a> {
+    pub repository: &'a RepositoryName,
+    /// A tag is given to the manifest; a digest has to be that of the body.
+    pub reference: &'a Reference,
+    /// Further tags to give it.
+    pub tags: Vec<Tag>,
+    pub media_type: MediaType,
+    pub body: Bytes,
+    /// On what each of the tags points to; without tags, on the manifest.
+    pub condition: Condition,
+}
+
+/// A manifest that was stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManifestPut {
+    pub digest: Digest,
+    pub subject: Option<Digest>,
+    /// All tags it was given, whether they pointed to it before or not.
+    pub tags: Vec<Tag>,
 }
 
 impl Registry {
@@ -59,6 +87,35 @@ impl Registry {
         let manifest = &entry.manifest;
         let (media_type, subject) = (manifest.media_type.clone(), manifest.subject.clone());
         Ok(ManifestStat { digest, media_type, size: manifest.size, subject })
+    }
+
+    /// Stores a manifest and gives it its tags, all or nothing.
+    ///
+    /// # Errors
+    /// `ManifestInvalid`, `DigestMismatch`; `Refused` with a reference that the repository lacks or
+    /// a precondition that does not hold.
+    pub async fn put_manifest(&self, put: PutManifest<'_>, who: &Who) -> Result<ManifestPut, Error> {
+        let read = Manifest::read(&put.body, &put.media_type)?;
+        let digest = digest_of(put.reference, &put.body)?;
+        let tags = all_tags(put.reference, put.tags);
+        let namespace = put.repository.namespace();
+        let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
+        let new = NewManifest {
+            repository: put.repository.clone(),
+            digest: digest.clone(),
+            media_type: put.media_type,
+            body: self.stage(&namespace, put.body).await?,
+            blobs: read.blobs(),
+            children: read.children(),
+            tags: tags.clone(),
+            artifact_type: read.effective_artifact_type().map(Into::into),
+            annotations: Some(read.annotations).filter(|found| subject.is_some() && is_light(found)),
+            subject: subject.clone(),
+            chart: None,
+            condition: put.condition,
+        };
+        self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
+        Ok(ManifestPut { digest, subject, tags })
     }
 
     /// Deletes a manifest and the tags that point to it.
@@ -114,4 +171,27 @@ impl Registry {
 fn tagged(state: &State, repository: &RepositoryName, tag: &Tag) -> Option<(Digest, ManifestEntry)> {
     let digest = &state.tag(repository, tag)?.digest;
     state.manifest(repository, digest).map(|entry| (digest.clone(), entry.clone()))
+}
+
+/// The digest of a body: of the algorithm that the reference names, if it names one, and then the same.
+fn digest_of(reference: &Reference, body: &[u8]) -> Result<Digest, Error> {
+    let Reference::Digest(expected) = reference else { return Ok(Digest::sha256(body)) };
+    let actual = Digest::of(expected.algorithm(), body);
+    match actual == *expected {
+        true => Ok(actual),
+        false => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
+    }
+}
+
+fn all_tags(reference: &Reference, mut tags: Vec<Tag>) -> Vec<Tag> {
+    if let Reference::Tag(tag) = reference {
+        tags.insert(0, tag.clone());
+    }
+    let mut seen = BTreeSet::new();
+    tags.retain(|tag| seen.insert(tag.clone()));
+    tags
+}
+
+fn is_light(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= MAX_ANNOTATIONS
 }

@@ -28,12 +28,12 @@ use crate::oci::{Namespace, RepositoryName};
 pub use blobs::Blob;
 pub use catalog::CatalogPage;
 pub use error::{BodyError, Error};
-pub use manifests::{ManifestStat, StoredManifest};
+pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
 pub use mount::Mounted;
 pub use reader::BlobReader;
-pub use referrers::{Descriptor, Referrers, ReferrersPage};
+pub use referrers::{Referrers, ReferrersPage};
 pub use tags::TagPage;
-pub use uploads::{BodySource, Progress, Session, Span};
+pub use uploads::{BodySource, Progress, Session};
 
 /// Every repository of one store.
 pub struct Registry {

@@ -4,14 +4,11 @@
 //! The journal indexes the subject of every manifest it takes. So a manifest that an older client also lists
 //! under a fallback tag (`sha256-<hex>`) is here by itself, once.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
-
-use serde::{Deserialize, Serialize};
 
 use super::{Error, Registry};
 use crate::journal::{ManifestEntry, State};
-use crate::oci::{Digest, MediaType, RepositoryName};
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 
 /// A page ends when its annotations exceed this many bytes: clients refuse an index of more than 4 MiB.
 const MAX_PAGE: usize = 2 << 20;
@@ -29,19 +26,6 @@ pub struct Referrers {
     pub descriptors: Vec<Descriptor>,
     /// Where the next page goes on (`last`), if there is one.
     pub next: Option<Digest>,
-}
-
-/// A descriptor as it stands in an OCI image index.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Descriptor {
-    pub media_type: MediaType,
-    pub digest: Digest,
-    pub size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<Box<str>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
 }
 
 impl Registry {
@@ -80,13 +64,17 @@ impl Registry {
         let manifest = &entry.manifest;
         let annotations = match &manifest.annotations {
             Some(annotations) => annotations.clone(),
-            None => annotations_of(&self.manifest_body(repository, digest, entry).await?),
+            // They were too large for the journal.
+            None => {
+                let body = self.manifest_body(repository, digest, entry).await?;
+                Manifest::read(&body, &manifest.media_type)?.annotations
+            }
         };
         Ok(Descriptor {
             media_type: manifest.media_type.clone(),
             digest: digest.clone(),
             size: manifest.size,
-            artifact_type: manifest.artifact_type.clone(),
+            artifact_type: manifest.artifact_type.as_deref().map(str::to_owned),
             annotations,
         })
     }
@@ -110,16 +98,6 @@ fn matching<'a>(
 
 fn is_of(entry: &ManifestEntry, artifact_type: &str) -> bool {
     entry.manifest.artifact_type.as_deref() == Some(artifact_type)
-}
-
-/// Annotations that were too large for the journal, from the body, which was read when it was pushed.
-fn annotations_of(body: &[u8]) -> BTreeMap<String, String> {
-    #[derive(Deserialize)]
-    struct Annotated {
-        #[serde(default)]
-        annotations: Option<BTreeMap<String, String>>,
-    }
-    serde_json::from_slice::<Annotated>(body).ok().and_then(|found| found.annotations).unwrap_or_default()
 }
 
 fn weight(descriptor: &Descriptor) -> usize {

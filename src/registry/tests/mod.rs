@@ -2,6 +2,8 @@
 
 mod blobs;
 mod faults;
+mod lists;
+mod manifests;
 mod mount;
 mod upload_model;
 mod uploads;
@@ -15,12 +17,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::backend::{Backend, Memory, faulty::Faulty};
 use crate::clock::{SystemClock, Timestamp};
 use crate::journal::{Mode, Options};
-use crate::oci::Digest;
+use crate::oci::{Condition, Digest, MediaType, OCI_MANIFEST, Reference, Tag, UploadRange};
 
 /// One store; registries over it come and go.
 struct Store {
@@ -135,12 +138,16 @@ fn who() -> Who {
     Who { by: "alice".into(), request: "r1".into() }
 }
 
+fn tag(text: &str) -> Tag {
+    Tag::parse(text).unwrap()
+}
+
 fn name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
-fn span(first: u64, length: usize) -> Option<Span> {
-    Some(Span { first, last: first + length as u64 - 1 })
+fn span(first: u64, length: usize) -> Option<UploadRange> {
+    Some(UploadRange { first, last: first + length as u64 - 1 })
 }
 
 /// `length` bytes that do not repeat, the same for the same seed.
@@ -178,4 +185,43 @@ async fn read_range(
         bytes.extend_from_slice(&piece?);
     }
     Ok(bytes)
+}
+
+fn as_tag(text: &str) -> Reference {
+    Reference::Tag(tag(text))
+}
+
+/// Pushes `document` as what its `mediaType` says, else as an image manifest.
+async fn push_manifest(
+    registry: &Registry,
+    repository: &str,
+    reference: &Reference,
+    document: &Value,
+) -> Result<Digest, Error> {
+    let repository = name(repository);
+    let put = PutManifest {
+        repository: &repository,
+        reference,
+        tags: Vec::new(),
+        media_type: MediaType::parse(document["mediaType"].as_str().unwrap_or(OCI_MANIFEST)).unwrap(),
+        body: document.to_string().into(),
+        condition: Condition::default(),
+    };
+    registry.put_manifest(put, &who()).await.map(|put| put.digest)
+}
+
+/// An image manifest whose blob is pushed.
+async fn image(registry: &Registry, repository: &str, seed: u64) -> Value {
+    let digest = push_blob(registry, repository, &noise(100, seed)).await;
+    json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.test.config", "digest": digest, "size": 100},
+        "layers": [{"mediaType": "application/vnd.test.layer", "digest": digest, "size": 100}],
+    })
+}
+
+/// What names the manifest `document`.
+fn as_digest(document: &Value) -> Reference {
+    Reference::Digest(Digest::sha256(document.to_string().as_bytes()))
 }

@@ -109,7 +109,12 @@ impl Client {
         self.accept(progress, &chunk);
     }
 
-    async fn send(&self, session: &str, range: Option<Span>, body: &mut Pieces) -> Result<Progress, Error> {
+    async fn send(
+        &self,
+        session: &str,
+        range: Option<UploadRange>,
+        body: &mut Pieces,
+    ) -> Result<Progress, Error> {
         self.registry.append_upload(&self.repository, session, range, body, &who()).await
     }
 

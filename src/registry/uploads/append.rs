@@ -3,8 +3,8 @@
 use super::state::{Base64, Position, UploadState};
 use super::writer::Writer;
 use super::{BodySource, Progress, Token};
-use crate::oci::RepositoryName;
-use crate::registry::{Error, Registry, Span, Who};
+use crate::oci::{RepositoryName, UploadRange};
+use crate::registry::{Error, Registry, Who};
 
 /// A request that streams leaves a state behind each time it has brought this many bytes.
 const STATE_EVERY: u64 = 64 << 20;
@@ -13,21 +13,21 @@ impl Registry {
     /// Appends `body` to an upload. What arrived of a body that broke off is kept.
     ///
     /// # Errors
-    /// `UploadUnknown`; `RangeNotSatisfiable` when `span` does not begin at the end of what is there or another
+    /// `UploadUnknown`; `RangeNotSatisfiable` when `range` does not begin at the end of what is there or another
     /// request was faster; `SizeMismatch`, `TooLarge`, `Body`.
     pub async fn append_upload(
         &self,
         repository: &RepositoryName,
         session: &str,
-        span: Option<Span>,
+        range: Option<UploadRange>,
         body: &mut dyn BodySource,
         who: &Who,
     ) -> Result<Progress, Error> {
         let token = self.open_session(repository, session, who)?;
         let namespace = repository.namespace();
         let position = self.newest_state(&namespace, &token).await?;
-        let is_next = match span {
-            Some(span) => span.first == position.length,
+        let is_next = match range {
+            Some(range) => range.first == position.length,
             None => position.n == token.n,
         };
         if !is_next {
@@ -36,7 +36,7 @@ impl Registry {
         let writer = Writer::new(self, &namespace);
         let mut chunk =
             Chunk { registry: self, repository, who, token: &token, position, writer, pending: 0 };
-        chunk.receive(body, span).await?;
+        chunk.receive(body, range).await?;
         Ok(self.progress(&chunk.position.token(&token), repository, who))
     }
 
@@ -66,11 +66,11 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    async fn receive(&mut self, body: &mut dyn BodySource, span: Option<Span>) -> Result<(), Error> {
+    async fn receive(&mut self, body: &mut dyn BodySource, range: Option<UploadRange>) -> Result<(), Error> {
         let start = self.position.length;
         let received = self.stream(body).await;
         let arrived = self.position.length + self.pending - start;
-        let expected = span.map(|span| span.length());
+        let expected = range.map(|range| range.length());
         match (received, expected) {
             (Ok(()), Some(expected)) if expected != arrived => {
                 Err(Error::SizeMismatch { expected, actual: arrived })

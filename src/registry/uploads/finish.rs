@@ -7,8 +7,8 @@ use super::state::{Position, StagedPiece};
 use super::writer::Writer;
 use super::{BodySource, Token};
 use crate::journal::{Body, Change, Extent, Piece, Place};
-use crate::oci::{Algorithm, Digest, Hasher, Namespace, RepositoryName};
-use crate::registry::{Error, Registry, Span, Who};
+use crate::oci::{Algorithm, Digest, Hasher, Namespace, RepositoryName, UploadRange};
+use crate::registry::{Error, Registry, Who};
 
 /// States read at the same time.
 const READS: usize = 32;
@@ -42,13 +42,13 @@ impl Registry {
         repository: &RepositoryName,
         session: &str,
         digest: &Digest,
-        span: Option<Span>,
+        range: Option<UploadRange>,
         body: &mut dyn BodySource,
         who: &Who,
     ) -> Result<(), Error> {
         let token = self.open_session(repository, session, who)?;
         let namespace = repository.namespace();
-        let incoming = Incoming::new(self, &namespace, body, span).await?;
+        let incoming = Incoming::new(self, &namespace, body, range).await?;
         if token.n == 0 && incoming.is_whole() {
             return match self.uploads.cancelled.contains_key(&token.upload) {
                 true => Err(Error::UploadUnknown),
@@ -105,8 +105,8 @@ impl Registry {
     ) -> Result<(), Error> {
         let namespace = repository.namespace();
         let mut position = self.collect(&namespace, token, n, &mut incoming.writer).await?;
-        let is_next = match incoming.span {
-            Some(span) => span.first == position.length,
+        let is_next = match incoming.range {
+            Some(range) => range.first == position.length,
             None => incoming.first.is_none() || n == token.n,
         };
         if !is_next {
@@ -201,7 +201,7 @@ struct Incoming<'a> {
     body: &'a mut dyn BodySource,
     /// The first piece: whether there is a body at all decides what the request means.
     first: Option<Bytes>,
-    span: Option<Span>,
+    range: Option<UploadRange>,
     received: u64,
 }
 
@@ -210,16 +210,16 @@ impl<'a> Incoming<'a> {
         registry: &Registry,
         namespace: &Namespace,
         body: &'a mut dyn BodySource,
-        span: Option<Span>,
+        range: Option<UploadRange>,
     ) -> Result<Self, Error> {
         let mut writer = Writer::new(registry, namespace);
         let first = writer.receive(body).await?;
-        Ok(Self { writer, body, first, span, received: 0 })
+        Ok(Self { writer, body, first, range, received: 0 })
     }
 
     /// Whether this is a body that begins with the first byte of the blob.
     fn is_whole(&self) -> bool {
-        self.first.is_some() && self.span.is_none_or(|span| span.first == 0)
+        self.first.is_some() && self.range.is_none_or(|range| range.first == 0)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
@@ -234,7 +234,7 @@ impl<'a> Incoming<'a> {
     }
 
     fn check_length(&self) -> Result<(), Error> {
-        match self.span.map(|span| span.length()) {
+        match self.range.map(|range| range.length()) {
             Some(expected) if expected != self.received => {
                 Err(Error::SizeMismatch { expected, actual: self.received })
             }

@@ -47,21 +47,6 @@ pub struct Progress {
     pub length: u64,
 }
 
-/// The bytes of an upload that a request brings, both ends included (`Content-Range: 0-99`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub first: u64,
-    /// Not before `first`.
-    pub last: u64,
-}
-
-impl Span {
-    /// In bytes.
-    pub fn length(self) -> u64 {
-        (self.last - self.first).saturating_add(1)
-    }
-}
-
 /// What uploads share in one process.
 pub(super) struct Uploads {
     memory: Arc<memory::Memory>,
