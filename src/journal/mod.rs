@@ -24,4 +24,8 @@ pub use state::{Content, Extent, Manifest, ManifestEntry, Place, Repository, Sta
 pub use store::{Journals, Options};
 
 #[cfg(test)]
+mod recount;
+#[cfg(test)]
+mod simulator;
+#[cfg(test)]
 mod tests;

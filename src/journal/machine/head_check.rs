@@ -17,6 +17,15 @@ pub enum Waiter {
     Writer,
 }
 
+/// What an answer of the store means for the writer.
+pub enum ForWriter {
+    Nothing,
+    /// It may answer now.
+    Confirmed,
+    /// The store has not answered for as long as a request waits.
+    Unconfirmed(JournalError),
+}
+
 #[derive(Default)]
 pub struct HeadCheck {
     waiting: Vec<Waiting>,
@@ -64,13 +73,13 @@ impl HeadCheck {
         self.flight = Some(Flight { ticket, seq, sent, failures });
     }
 
-    /// The answer of the read in flight; whether the writer may answer now.
+    /// The answer of the read in flight.
     pub fn read(
         &mut self,
         core: &mut Core,
         result: Result<Bytes, BackendError>,
-    ) -> Result<bool, JournalError> {
-        let Some(flight) = self.flight.take() else { return Ok(false) };
+    ) -> Result<ForWriter, JournalError> {
+        let Some(flight) = self.flight.take() else { return Ok(ForWriter::Nothing) };
         match result {
             Err(BackendError::NotFound(_)) => {
                 core.confirm(flight.sent);
@@ -82,13 +91,12 @@ impl HeadCheck {
                     return Ok(self.answer(core, flight.ticket));
                 }
                 self.send(core, 0);
-                Ok(false)
+                Ok(ForWriter::Nothing)
             }
             Err(error) => {
-                self.give_up(core, &JournalError::from(&error));
                 let ticket = core.timer(back_off(flight.failures));
                 self.flight = Some(Flight { ticket, failures: flight.failures + 1, ..flight });
-                Ok(false)
+                Ok(self.give_up(core, &JournalError::from(&error)))
             }
         }
     }
@@ -101,27 +109,30 @@ impl HeadCheck {
         }
     }
 
-    /// Answers whoever came before the read `ticket` was sent; whether the writer was among them.
-    pub fn answer(&mut self, core: &mut Core, ticket: Ticket) -> bool {
+    /// Answers whoever came before the read `ticket` was sent.
+    pub fn answer(&mut self, core: &mut Core, ticket: Ticket) -> ForWriter {
         let shared = core.setup.rules.hold(Rule::CheckBeganAfter);
-        let mut writer = false;
+        let mut writer = ForWriter::Nothing;
         for waiting in self.waiting.extract_if(.., |waiting| waiting.after < ticket || !shared) {
             match waiting.waiter {
                 Waiter::Reader(id) => core.answer_reader(id),
-                Waiter::Writer => writer = true,
+                Waiter::Writer => writer = ForWriter::Confirmed,
             }
         }
         writer
     }
 
-    /// Readers who have waited long enough are told; the writer has a deadline of its own.
-    fn give_up(&mut self, core: &mut Core, error: &JournalError) {
+    /// Whoever has waited long enough is told.
+    fn give_up(&mut self, core: &mut Core, error: &JournalError) -> ForWriter {
         let now = core.now();
+        let mut writer = ForWriter::Nothing;
         for waiting in self.waiting.extract_if(.., |waiting| now >= waiting.arrived + PATIENCE) {
-            if let Waiter::Reader(id) = waiting.waiter {
-                core.act(Action::Confirmed { id, result: Err(error.clone()) });
+            match waiting.waiter {
+                Waiter::Reader(id) => core.act(Action::Confirmed { id, result: Err(error.clone()) }),
+                Waiter::Writer => writer = ForWriter::Unconfirmed(error.clone()),
             }
         }
+        writer
     }
 
     pub fn take_readers(&mut self) -> Vec<Id> {

@@ -24,7 +24,7 @@ use crate::backend::{BackendError, Create, Key};
 use crate::clock::Clock;
 use crate::oci::Namespace;
 
-use head_check::{HeadCheck, Waiter};
+use head_check::{ForWriter, HeadCheck, Waiter};
 use loader::{Loader, Progress};
 pub use rules::{Rule, Rules};
 use writer::{Waiting, Writer};
@@ -270,8 +270,14 @@ impl Machine {
         match event {
             Event::Created { ticket, result } => self.writer.created(&mut self.core, ticket, result),
             Event::Read { ticket, result } if self.check.is_waiting_for(ticket) => {
-                let writer_too = self.check.read(&mut self.core, result)?;
-                if writer_too { self.writer.confirmed(&mut self.core) } else { Ok(()) }
+                match self.check.read(&mut self.core, result)? {
+                    ForWriter::Nothing => Ok(()),
+                    ForWriter::Confirmed => self.writer.confirmed(&mut self.core),
+                    ForWriter::Unconfirmed(error) => {
+                        self.writer.unconfirmed(&mut self.core, error);
+                        Ok(())
+                    }
+                }
             }
             Event::Read { ticket, result } => self.writer.read(&mut self.core, ticket, result),
             Event::Timer { ticket } if self.check.is_waiting_for(ticket) => {

@@ -52,9 +52,9 @@ struct Append {
     nonce: String,
     body: Vec<Bytes>,
     ticket: Ticket,
-    /// When it was last sent: if that succeeds, the snapshot was current then.
+    /// When it was first and last sent: the snapshot was current when the attempt that succeeded was sent.
+    first_sent: Duration,
     sent: Duration,
-    deadline: Duration,
     failures: u32,
     /// How many numbers this round has lost to others.
     losses: u32,
@@ -107,10 +107,11 @@ impl Writer {
         result: Result<Create, BackendError>,
     ) -> Result<(), JournalError> {
         let Some(append) = self.append_of(ticket) else { return Ok(()) };
+        let sent = append.sent;
         match result {
-            Ok(Create::Created) => self.succeeded(core),
+            Ok(Create::Created) => self.succeeded(core, sent),
             Ok(Create::AlreadyExists) if !core.setup.rules.hold(Rule::NonceIsCompared) => {
-                self.succeeded(core)
+                self.succeeded(core, sent)
             }
             Ok(Create::AlreadyExists) => {
                 append.ticket = core.read_commit(append.snapshot.seq + 1);
@@ -120,7 +121,7 @@ impl Writer {
                 self.answer_all(core, &ProposeError::Journal(JournalError::from(&error)));
                 Ok(())
             }
-            Err(_) if !core.setup.rules.hold(Rule::UnknownIsSettledFirst) => self.succeeded(core),
+            Err(_) if !core.setup.rules.hold(Rule::UnknownIsSettledFirst) => self.succeeded(core, sent),
             Err(_) => {
                 self.repeat_or_give_up(core);
                 Ok(())
@@ -182,6 +183,13 @@ impl Writer {
         }
     }
 
+    /// No head check came about in time: what would be refused may be right elsewhere.
+    pub fn unconfirmed(&mut self, core: &mut Core, error: JournalError) {
+        if matches!(self.phase, Phase::Confirming { .. }) {
+            self.answer_all(core, &ProposeError::Journal(error));
+        }
+    }
+
     /// Everybody who waits; the writer is idle then.
     pub fn take_all(&mut self) -> Vec<Id> {
         let round = self.take_members();
@@ -235,8 +243,8 @@ impl Writer {
             nonce: head.nonce,
             body,
             ticket,
+            first_sent: sent,
             sent,
-            deadline: sent + PATIENCE,
             failures: 0,
             losses,
             uncertain: false,
@@ -266,11 +274,11 @@ impl Writer {
         self.answer(core, refused.collect());
     }
 
-    /// The commit is in the journal under its number.
-    fn succeeded(&mut self, core: &mut Core) -> Result<(), JournalError> {
+    /// The commit is in the journal under its number, by an attempt that was not sent before `sent`.
+    fn succeeded(&mut self, core: &mut Core, sent: Duration) -> Result<(), JournalError> {
         let Phase::Appending(append) = std::mem::take(&mut self.phase) else { return Ok(()) };
         core.advance(append.snapshot.seq + 1, &append.body.concat().into())?;
-        core.confirm(append.sent);
+        core.confirm(sent);
         self.answer(core, append.members);
         Ok(())
     }
@@ -288,7 +296,9 @@ impl Writer {
         let Phase::Appending(append) = &mut self.phase else { return Ok(()) };
         let theirs = Commit::read(&bytes).map_err(|error| JournalError::Broken(error.to_string()))?;
         if theirs.nonce == append.nonce && core.setup.rules.hold(Rule::OwnCommitIsSuccess) {
-            return self.succeeded(core);
+            // Any of the attempts may have been it, and others may have gone on from there since.
+            let sent = append.first_sent;
+            return self.succeeded(core, sent);
         }
         if core.setup.mode == Mode::Single && theirs.writer != core.setup.writer {
             return Err(JournalError::Broken(format!(
@@ -343,7 +353,7 @@ impl Writer {
         let Phase::Appending(append) = &mut self.phase else { return };
         append.uncertain = true;
         append.failures += 1;
-        if core.now() >= append.deadline {
+        if core.now() >= append.first_sent + PATIENCE {
             // The state stays: it is a true prefix. A late arrival finds its number taken, or lands valid.
             self.answer_all(core, &ProposeError::Unknown);
         } else {
