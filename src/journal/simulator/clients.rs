@@ -82,7 +82,11 @@ fn any_manifest(
         repository,
         digest: described.digest.clone(),
         media_type: described.media_type.clone(),
-        body: if stored_apart { stored(&described.body, fresh()) } else { Body::attached(described.body.clone()) },
+        body: if stored_apart {
+            stored(&described.body, fresh())
+        } else {
+            Body::attached(described.body.clone())
+        },
         blobs: described.blobs.clone(),
         children: described.children.clone(),
         tags,
@@ -114,7 +118,8 @@ fn stored(bytes: &Bytes, id: Uuid) -> Body {
 impl Universe {
     fn new() -> Self {
         let repository = |name| RepositoryName::parse(name).expect("a legal name");
-        let blob = |text: &'static str| (Bytes::from_static(text.as_bytes()), Digest::sha256(text.as_bytes()));
+        let blob =
+            |text: &'static str| (Bytes::from_static(text.as_bytes()), Digest::sha256(text.as_bytes()));
         let blobs = [blob("layer zero"), blob("layer one")];
         let described = |text: &'static str, media_type, blobs: &[&Digest], children: &[&Digest]| Described {
             body: Bytes::from_static(text.as_bytes()),

@@ -178,7 +178,10 @@ impl Observer {
             Ok(Outcome { changed: true, state }) => {
                 let seq = proposal.commit.ok_or_else(|| format!("{id} was acknowledged, but is nowhere"))?;
                 if state.seq < seq {
-                    return Err(format!("{id} is in commit {seq}, but its answer shows commit {}", state.seq));
+                    return Err(format!(
+                        "{id} is in commit {seq}, but its answer shows commit {}",
+                        state.seq
+                    ));
                 }
                 proposal.fate = Fate::Acknowledged;
                 self.known = self.known.max(seq);

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::clients::namespace;
 use super::random::{Random, mix};
 use crate::clock::{Clock, Timestamp};
-use crate::journal::machine::{Event, Machine, Mode, Rules, Setup};
 use crate::journal::machine::{Action, Rule};
+use crate::journal::machine::{Event, Machine, Mode, Rules, Setup};
 use crate::journal::state::State;
 
 pub const MAX_STALENESS: Duration = Duration::from_secs(1);

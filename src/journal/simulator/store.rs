@@ -64,7 +64,9 @@ impl Request {
                 Ok((ticket, Self::Create { key, body: body.concat().into() }))
             }
             Action::Read { ticket, key } => Ok((ticket, Self::Read { key })),
-            Action::List { ticket, prefix, after, limit } => Ok((ticket, Self::List { prefix, after, limit })),
+            Action::List { ticket, prefix, after, limit } => {
+                Ok((ticket, Self::List { prefix, after, limit }))
+            }
             other => Err(other),
         }
     }
