@@ -21,6 +21,10 @@ pub enum ErrorCode {
     Unsupported,
     #[serde(rename = "TOOMANYREQUESTS")]
     TooManyRequests,
+    /// Of a 5xx, which the specification leaves open: the store does not answer, or is full.
+    Unavailable,
+    /// Of a 5xx: a fault of the server.
+    Unknown,
 }
 
 /// A message has at most this many bytes: clients read 8 KiB of an error body.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::clock::Clock;
-use crate::journal::{Change, Journals, Outcome, Proposal, State};
+use crate::journal::{Change, Journals, Outcome, Proposal, State, keys};
 use crate::oci::{Namespace, RepositoryName};
 
 pub use blobs::Blob;
@@ -89,6 +89,17 @@ impl Registry {
         let bodies = content::cache(limits.cache);
         let uploads = uploads::Uploads::new(limits.upload_memory);
         Arc::new(Self { journals, backend, clock, limits, bodies, uploads })
+    }
+
+    /// Whether the store answers: reads one byte of it.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.backend.read(&keys::layout(), Some(0..1)).await?;
+        Ok(())
+    }
+
+    /// Writes what makes the next start quick; the last thing that is done with a registry.
+    pub async fn shutdown(&self) {
+        self.journals.shutdown().await;
     }
 
     async fn propose(&self, namespace: &Namespace, change: Change, who: &Who) -> Result<Outcome, Error> {

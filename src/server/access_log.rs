@@ -7,6 +7,8 @@ use std::time::Instant;
 use actix_http::{Method, StatusCode};
 use tracing::{Level, enabled, info};
 
+use crate::oci::Action;
+
 /// The target of access lines, for log filters.
 pub const TARGET: &str = "charthouse::access";
 
@@ -18,7 +20,7 @@ pub(super) struct Line {
     /// The action, or `none` when the path has no meaning here.
     pub(super) kind: &'static str,
     pub(super) repository: String,
-    /// Tag, digest or upload.
+    /// Tag or digest.
     pub(super) reference: String,
     pub(super) remote: Option<IpAddr>,
     pub(super) began: Instant,
@@ -31,6 +33,24 @@ pub(super) fn wanted() -> bool {
 }
 
 impl Line {
+    /// What the request was after.
+    pub(super) fn describe(&mut self, action: &Action) {
+        self.kind = action.kind();
+        self.repository = action.repository().map(ToString::to_string).unwrap_or_default();
+        self.reference = match action {
+            Action::GetManifest { reference, .. }
+            | Action::HeadManifest { reference, .. }
+            | Action::PutManifest { reference, .. }
+            | Action::DeleteManifest { reference, .. } => reference.to_string(),
+            Action::GetBlob { digest, .. }
+            | Action::HeadBlob { digest, .. }
+            | Action::DeleteBlob { digest, .. }
+            | Action::PutUpload { digest, .. }
+            | Action::Referrers { subject: digest, .. } => digest.to_string(),
+            _ => String::new(),
+        };
+    }
+
     /// `complete` is false when the connection ended before the answer did.
     pub(super) fn write(&self, sent: u64, complete: bool) {
         info!(

@@ -25,6 +25,8 @@ pub(super) enum BodyError {
     TooLarge(u64),
     #[error("the request body broke off or is not framed as HTTP demands")]
     Broken(#[source] PayloadError),
+    #[error("the client is gone")]
+    Gone,
 }
 
 /// Small arrivals are gathered into pieces of this many bytes: less traffic between threads, and a client that

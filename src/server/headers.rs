@@ -2,10 +2,12 @@
 
 use std::fmt::Display;
 
-use actix_http::header::{HeaderName, HeaderValue, LINK, WARNING};
+use actix_http::header::{ETAG, HeaderName, HeaderValue, LINK, WARNING};
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::reply::{Reply, add_text, set_text};
+use super::reply::{Reply, add_text, set, set_text};
+use crate::oci::Digest;
 
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 pub(super) const DOCKER_DISTRIBUTION_API_VERSION: HeaderName =
@@ -30,6 +32,18 @@ pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no
 /// `"<tag>"`, a strong entity tag (RFC 9110 section 8.8.3).
 pub(super) fn entity_tag(tag: impl Display) -> String {
     format!("\"{tag}\"")
+}
+
+/// `Docker-Content-Digest`, and the digest as a strong entity tag.
+pub(super) fn identify(reply: &mut Reply, digest: &Digest) {
+    let tag = Bytes::from(entity_tag(digest));
+    let bare = tag.slice(1..tag.len() - 1);
+    for (name, value) in [(DOCKER_CONTENT_DIGEST, bare), (ETAG, tag)] {
+        // A digest has letters, digits and a colon: legal in a header.
+        if let Ok(value) = HeaderValue::from_maybe_shared(value) {
+            set(reply, name, value);
+        }
+    }
 }
 
 /// Everything that is not unreserved (RFC 3986 section 2.3).

@@ -7,11 +7,14 @@ mod access_log;
 mod body;
 mod connection;
 mod cors;
+mod error;
 mod exchange;
 mod headers;
 mod health;
 mod limits;
 mod listener;
+mod oci;
+mod open;
 mod relay;
 mod remote;
 mod reply;
@@ -23,34 +26,84 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_http::header::CONTENT_LENGTH;
+use actix_http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use actix_web::dev::{ServiceFactory, fn_service};
+use anyhow::Context;
+use tokio::runtime::Handle;
+use tracing::info;
 
+use crate::auth::{Policy, Principal};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::oci::route;
+use crate::registry::Registry;
 use body::RequestBody;
 use connection::InHand;
+use error::Failure;
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
+use health::Probe;
 use remote::remote;
 use reply::{Body, Reply};
+use shutdown::{Signals, until_signalled};
 
 pub use limits::Limits;
 pub use listener::{RunningServer, start};
+pub use open::open;
+
+/// Serves until SIGTERM or SIGINT, and then until requests in flight have ended.
+///
+/// # Errors
+/// What keeps the server from starting, from going on, or from ending in peace.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    // Threads of its own for the storage: it outlives every worker that answers requests.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("store").build()?;
+    runtime.block_on(async {
+        let signals = Signals::listen()?;
+        let services = open(settings).await?;
+        let listen = services.settings.server.listen;
+        let mut server = start(Arc::new(services)).with_context(|| format!("cannot listen on {listen}"))?;
+        info!(target: "charthouse", "listening on http://{}", server.addr());
+        let ended = until_signalled(&mut server, signals).await;
+        server.services().registry.shutdown().await;
+        ended
+    })
+}
 
 /// What requests are answered from.
 pub struct Services {
     settings: Settings,
     /// Those of the settings; a test may set others before it starts a server.
     pub limits: Limits,
+    policy: Policy,
+    /// Everybody, as long as nobody can log in.
+    anonymous: Principal,
+    registry: Arc<Registry>,
+    /// The runtime that owns the storage and its writers.
+    store: Handle,
     ids: RequestIds,
+    probe: Probe,
     draining: AtomicBool,
 }
 
 impl Services {
-    pub fn new(settings: Settings, clock: &dyn Clock) -> Self {
-        let limits = Limits::of(&settings.server);
-        Self { settings, limits, ids: RequestIds::new(clock), draining: AtomicBool::new(false) }
+    /// `store` is the runtime that `registry` was opened on.
+    pub fn new(settings: Settings, registry: Arc<Registry>, store: Handle, clock: &dyn Clock) -> Self {
+        Self {
+            limits: Limits::of(&settings.server),
+            policy: Policy::new(&settings.auth),
+            anonymous: Principal::anonymous(),
+            ids: RequestIds::new(clock),
+            probe: Probe::default(),
+            draining: AtomicBool::new(false),
+            settings,
+            registry,
+            store,
+        }
+    }
+
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// From now on `/health` says that this server is going away.
@@ -64,7 +117,7 @@ impl Services {
 }
 
 /// The application, for the binary and for tests: one service that answers every request.
-pub(crate) fn create_app(
+fn create_app(
     services: Arc<Services>,
 ) -> impl ServiceFactory<
     Request,
@@ -89,7 +142,8 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     }
     let payload = request.take_payload();
     let mut body = RequestBody::new(payload, content_length(&request), services.limits);
-    let mut reply = answer(&services, request.head(), &mut body).await;
+    let asked = Asked { services: &services, head: request.head(), id: id.to_str().unwrap_or_default() };
+    let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
     cors::mark(&services.settings.server.cors, request.head(), &mut reply);
     if let Some(line) = exchange.line() {
@@ -103,15 +157,45 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     }))
 }
 
-async fn answer(services: &Services, request: &RequestHead, body: &mut RequestBody) -> Reply {
-    let path = request.uri.path();
-    if path == services.settings.service.healthcheck.as_str() {
+/// A request, without its body.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    services: &'a Services,
+    head: &'a RequestHead,
+    /// The request id.
+    id: &'a str,
+}
+
+async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchange) -> Reply {
+    let Asked { services, head, .. } = asked;
+    let (path, service) = (head.uri.path(), &services.settings.service);
+    if path == service.healthcheck.as_str() {
         return health::health(services).await;
     }
-    if let Some(reply) = cors::preflight(&services.settings.server.cors, request) {
+    if let Some(reply) = cors::preflight(&services.settings.server.cors, head) {
         return reply;
     }
-    reply::whole(StatusCode::NOT_FOUND, headers::TEXT, "nothing is here\n")
+    if !is_registry(path) {
+        return reply::whole(StatusCode::NOT_FOUND, headers::TEXT, "nothing is here\n");
+    }
+    let query = head.uri.query();
+    let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
+        Err(refusal) => Failure::Request(refusal).reply(asked.id, None),
+        Ok(action) => {
+            if let Some(line) = exchange.line() {
+                line.describe(&action);
+            }
+            let answered = relay::here(&services.store, oci::answer(asked, body, &action)).await;
+            answered.unwrap_or_else(|failure| failure.reply(asked.id, action.repository()))
+        }
+    };
+    reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);
+    reply
+}
+
+/// `/v2` and what is below it.
+fn is_registry(path: &str) -> bool {
+    path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The declared length of the body; actix has refused what is not a number.

@@ -4,17 +4,17 @@
 //! So writes are tasks of the store's runtime, and their bodies reach them through a short channel.
 
 use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::Stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
 use super::body::{BodyError, RequestBody};
+use crate::registry::{self, BodySource};
 
 /// Pieces that may wait between a worker and the store.
 const PIECES: usize = 2;
@@ -31,67 +31,49 @@ pub(super) async fn here<F: Future>(store: &Handle, future: F) -> F::Output {
 }
 
 /// Runs `work` as a task of the store's runtime and hands it the request body, until it has ended or does not want more.
-/// The second value is what was wrong with the body, as far as it was read.
 pub(super) async fn with_body<F>(
     store: &Handle,
     body: &mut RequestBody,
     work: impl FnOnce(RelayedBody) -> F,
-) -> (Result<F::Output, JoinError>, Option<BodyError>)
+) -> Result<F::Output, JoinError>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     let (pieces, received) = mpsc::channel(PIECES);
-    let mut task = store.spawn(work(RelayedBody { received, ended: false }));
-    let mut broken = None;
-    let ended = tokio::select! {
+    let mut task = store.spawn(work(RelayedBody { received }));
+    tokio::select! {
         biased;
-        ended = &mut task => Some(ended),
-        error = feed(body, pieces) => { broken = error; None }
-    };
-    match ended {
-        Some(ended) => (ended, broken),
-        None => (task.await, broken),
+        ended = &mut task => return ended,
+        () = feed(body, pieces) => {}
     }
+    task.await
 }
 
-async fn feed(body: &mut RequestBody, pieces: mpsc::Sender<Piece>) -> Option<BodyError> {
-    while let Some(piece) = body.next().await {
-        match piece {
-            // The task does not want the rest: its answer is on the way.
-            Ok(bytes) => pieces.send(Piece::Bytes(bytes)).await.ok()?,
-            // The channel closes without an end, which the task takes for a broken body.
-            Err(error) => return Some(error),
+/// Ends early when the task does not want the rest: its answer is on the way.
+async fn feed(body: &mut RequestBody, pieces: mpsc::Sender<Piece>) {
+    loop {
+        let piece = body.next().await.transpose();
+        let is_last = !matches!(piece, Ok(Some(_)));
+        if pieces.send(piece).await.is_err() || is_last {
+            return;
         }
     }
-    pieces.send(Piece::End).await.ok();
-    None
 }
 
-enum Piece {
-    Bytes(Bytes),
-    End,
-}
+/// As `BodySource` has it: `None` is the end.
+type Piece = Result<Option<Bytes>, BodyError>;
 
-/// A request body on the store's side. It ends well, or with an `UnexpectedEof` after all that did arrive.
+/// A request body on the store's side.
 pub(super) struct RelayedBody {
     received: mpsc::Receiver<Piece>,
-    ended: bool,
 }
 
-impl Stream for RelayedBody {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let piece = ready!(self.received.poll_recv(cx));
-        self.ended = !matches!(piece, Some(Piece::Bytes(_)));
-        Poll::Ready(match piece {
-            Some(Piece::Bytes(bytes)) => Some(Ok(bytes)),
-            Some(Piece::End) => None,
-            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-        })
+#[async_trait]
+impl BodySource for RelayedBody {
+    async fn next(&mut self) -> Result<Option<Bytes>, registry::BodyError> {
+        // A channel that closes without an end: the worker dropped the request, because its client is gone.
+        let piece = self.received.recv().await.unwrap_or(Err(BodyError::Gone));
+        piece.map_err(|error| registry::BodyError(Arc::new(error)))
     }
 }
 
@@ -99,8 +81,10 @@ impl Stream for RelayedBody {
 mod tests {
     use std::time::Duration;
 
+    use std::pin::Pin;
+
     use actix_http::error::PayloadError;
-    use futures_util::{StreamExt, stream};
+    use futures_util::{Stream, StreamExt, stream};
 
     use super::*;
     use crate::server::Limits;
@@ -115,30 +99,29 @@ mod tests {
     /// The bytes that came, and whether the body ended well.
     async fn read(mut body: RelayedBody) -> (usize, bool) {
         let mut bytes = 0;
-        while let Some(piece) = body.next().await {
-            match piece {
-                Ok(piece) => bytes += piece.len(),
+        loop {
+            match body.next().await {
+                Ok(Some(piece)) => bytes += piece.len(),
+                Ok(None) => return (bytes, true),
                 Err(_) => return (bytes, false),
             }
         }
-        (bytes, true)
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_not_taken_for_a_whole_one() {
         let store = Handle::current();
-        let (whole, fault) = with_body(&store, &mut body(stream::empty()), read).await;
-        assert_eq!((whole.unwrap(), fault.is_none()), ((40_000, true), true));
+        let whole = with_body(&store, &mut body(stream::empty()), read).await.unwrap();
+        assert_eq!(whole, (40_000, true));
 
         let broken = stream::iter([Err(PayloadError::Incomplete(None))]);
-        let (part, fault) = with_body(&store, &mut body(broken), read).await;
-        assert_eq!((part.unwrap(), fault.is_some()), ((40_000, false), true));
+        let part = with_body(&store, &mut body(broken), read).await.unwrap();
+        assert_eq!(part, (40_000, false));
     }
 
     #[tokio::test]
     async fn work_that_wants_no_body_is_not_kept_waiting_for_it() {
-        let (answer, _) =
-            with_body(&Handle::current(), &mut body(stream::pending()), async |_| "refused").await;
+        let answer = with_body(&Handle::current(), &mut body(stream::pending()), async |_| "refused").await;
         assert_eq!(answer.unwrap(), "refused");
     }
 

@@ -46,8 +46,12 @@ impl Content {
     }
 }
 
+pub(super) fn with(status: StatusCode, content: Content) -> Reply {
+    Response::with_body(status, content)
+}
+
 pub(super) fn empty(status: StatusCode) -> Reply {
-    Response::with_body(status, Content::Empty)
+    with(status, Content::Empty)
 }
 
 pub(super) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Reply {

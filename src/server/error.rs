@@ -1,0 +1,173 @@
+//! What went wrong, as a status, a code and a message: the one table (DESIGN.md section 5).
+//!
+//! A 4xx says which rule was broken and what to do. A 5xx carries a code and the request id only; what happened
+//! is in the log under that id.
+
+use actix_http::header::{ALLOW, CONTENT_RANGE, HeaderValue, RETRY_AFTER};
+use actix_http::{ConnectionType, StatusCode};
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use super::body::BodyError;
+use super::headers::JSON;
+use super::oci::point_to;
+use super::reply::{Reply, set, set_text, whole};
+use crate::journal::{JournalError, Refusal};
+use crate::oci::{
+    ErrorCode, InvalidDigest, InvalidUploadRange, Reason, Refusal as Misrouted, RepositoryName, error_body,
+};
+use crate::registry::Error;
+
+/// Why a request has no better answer.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("{}", .0.message)]
+    Request(Misrouted),
+    #[error(transparent)]
+    Registry(#[from] Error),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the Range lies behind the end of a blob of {size} bytes")]
+    Range { size: u64 },
+    #[error("Content-Type {0}: a manifest is pushed with the media type it will be served with")]
+    ContentType(&'static str),
+    #[error(transparent)]
+    ContentRange(#[from] InvalidUploadRange),
+    #[error("If-Match and If-None-Match are `*` or digests in quotes, separated by commas")]
+    EntityTag,
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+    #[error("{0}")]
+    Denied(&'static str),
+    #[error("the server is read-only (storage.read_only): nothing can be pushed or deleted now")]
+    ReadOnly,
+    #[error("the work on the request failed: {0}")]
+    Failed(#[from] JoinError),
+    #[error("the answer could not be written: {0}")]
+    Answer(#[from] serde_json::Error),
+}
+
+impl Failure {
+    /// The table. Codes of the client's errors are those of the specification.
+    fn row(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::Request(refusal) => (of_route(refusal.reason), refusal.code),
+            Self::Registry(error) => of_registry(error),
+            Self::Body(error) => of_body(error),
+            Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
+            Self::ContentType(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+            Self::ContentRange(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
+            Self::EntityTag => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+            Self::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+            Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
+            Self::Failed(_) | Self::Answer(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        }
+    }
+
+    /// The methods that the path has, of which this request's was not allowed.
+    fn allowed(&self) -> &'static str {
+        match self {
+            Self::Request(Misrouted { reason: Reason::MethodNotAllowed(methods), .. }) => methods,
+            _ => "GET, HEAD",
+        }
+    }
+
+    /// The answer. What is the server's own trouble is logged here, under the id of the request.
+    pub(super) fn reply(&self, request: &str, repository: Option<&RepositoryName>) -> Reply {
+        let (status, code) = self.row();
+        let body = match status.is_server_error() {
+            false => error_body(code, &self.to_string(), None),
+            true => {
+                tracing::error!(request, status = status.as_u16(), error = %self, "a request failed");
+                error_body(
+                    code,
+                    "the server cannot do this now; its log says why, under the id of the request",
+                    Some(request),
+                )
+            }
+        };
+        let mut reply = whole(status, JSON, body);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            set(&mut reply, RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            set(&mut reply, ALLOW, HeaderValue::from_static(self.allowed()));
+        }
+        match self {
+            Self::Range { size } => set_text(&mut reply, CONTENT_RANGE, &format!("bytes */{size}")),
+            Self::Body(_) | Self::Registry(Error::Body(_)) => {
+                reply.head_mut().set_connection_type(ConnectionType::Close);
+            }
+            _ => {}
+        }
+        if let (Self::Registry(Error::RangeNotSatisfiable { have, session }), Some(repository)) =
+            (self, repository)
+        {
+            point_to(&mut reply, repository, session, *have);
+        }
+        reply
+    }
+}
+
+fn of_route(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::BadRequest => StatusCode::BAD_REQUEST,
+        Reason::NotFound => StatusCode::NOT_FOUND,
+        Reason::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::UriTooLong => StatusCode::URI_TOO_LONG,
+    }
+}
+
+fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
+    match error {
+        Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+        Error::BlobUnknown(_) | Error::Damaged(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        Error::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
+        Error::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+        Error::SizeMismatch { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
+        Error::RangeNotSatisfiable { .. } => {
+            (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid)
+        }
+        Error::ManifestInvalid(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+        Error::Refused(refusal) => of_journal(refusal),
+        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+        Error::Body(error) => error.0.downcast_ref().map_or(BROKEN, of_body),
+        Error::Busy | Error::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+        Error::Store(error) => of_store(error),
+    }
+}
+
+fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
+    match refusal {
+        Refusal::BlobUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        Refusal::ManifestUnknown(_) | Refusal::TagUnknown(_) => {
+            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+        Refusal::ReferenceUnknown(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
+        Refusal::Referenced(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        Refusal::Precondition(_) => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
+        Refusal::UploadExpired => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
+        Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
+    }
+}
+
+/// No trouble of the store is a 404: the content may well be there.
+fn of_store(error: &JournalError) -> (StatusCode, ErrorCode) {
+    match error {
+        JournalError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable),
+        JournalError::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+    }
+}
+
+const BROKEN: (StatusCode, ErrorCode) = (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid);
+
+fn of_body(error: &BodyError) -> (StatusCode, ErrorCode) {
+    match error {
+        BodyError::Idle(_) | BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::SizeInvalid),
+        BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+        BodyError::Broken(_) | BodyError::Gone => BROKEN,
+    }
+}

@@ -1,0 +1,58 @@
+//! From settings to what requests are answered from: the storage, its journals, the registry.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::runtime::Handle;
+
+use super::Services;
+use crate::backend::{Backend, Fs, Memory};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Settings, Storage, StorageMode, StorageUrl, Value};
+use crate::journal::{self, Journals, Mode};
+use crate::registry::{self, Registry};
+
+/// Opens everything, on the runtime that will own the storage and its writers.
+///
+/// # Errors
+/// A storage that is in use, unreadable, of a newer format or of a kind that this build lacks.
+pub async fn open(settings: Settings) -> anyhow::Result<Services> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let backend = open_backend(&settings.storage).await?;
+    let options = journal::Options {
+        mode: mode(&settings.storage)?,
+        memory_budget: settings.storage.namespace_memory.bytes(),
+    };
+    let journals = Journals::open(Arc::clone(&backend), Arc::clone(&clock), options)
+        .await
+        .with_context(|| format!("cannot open the storage {}", settings.storage.url.write()))?;
+    let limits = registry::Limits {
+        upload_memory: settings.server.limits.upload_memory.bytes() as usize,
+        cache: settings.storage.cache_memory.bytes(),
+        ..registry::Limits::default()
+    };
+    let registry = Registry::new(journals, backend, Arc::clone(&clock), limits);
+    Ok(Services::new(settings, registry, Handle::current(), &*clock))
+}
+
+async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
+    match &storage.url {
+        StorageUrl::Memory => Ok(Arc::new(Memory::new())),
+        StorageUrl::Directory(root) => {
+            let (root, wait) = (root.clone(), storage.wait_for_lock);
+            let opened = tokio::task::spawn_blocking(move || Fs::open(&root, wait)).await?;
+            Ok(Arc::new(opened?))
+        }
+        StorageUrl::S3(_) => bail!("storage.url: this build cannot store in S3; use a directory or memory:"),
+    }
+}
+
+fn mode(storage: &Storage) -> anyhow::Result<Mode> {
+    match (storage.mode, &storage.url) {
+        (StorageMode::Auto | StorageMode::Single, _) => Ok(Mode::Single),
+        (StorageMode::Shared, _) => bail!(
+            "storage.mode: a directory and memory belong to one server, so `shared` cannot be had there; \
+             leave it out or write `single`"
+        ),
+    }
+}
