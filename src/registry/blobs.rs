@@ -45,6 +45,12 @@ impl Registry {
         BlobReader::new(self.clone(), blob, range)
     }
 
+    /// Whether `repository` is known to hold a sound blob.
+    pub(super) async fn holds(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
+        let state = self.journals.recent(&repository.namespace()).await?;
+        Ok(state.is_some_and(|state| state.blob(repository, digest).is_some()))
+    }
+
     /// Removes a blob from `repository`; others keep it.
     ///
     /// # Errors

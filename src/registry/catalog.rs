@@ -22,7 +22,7 @@ impl Registry {
         let mut markers = self.backend.list(keys::CATALOG, &after, page.limit + 1).await?;
         let more = markers.len() > page.limit;
         markers.truncate(page.limit);
-        let repositories = markers.iter().filter_map(|key| keys::marked(key)).collect();
+        let repositories = markers.iter().filter_map(keys::marked).collect();
         Ok(CatalogPage { repositories, more })
     }
 }

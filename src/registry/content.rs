@@ -99,7 +99,7 @@ impl Registry {
             let found = self.currently(&namespace, |state| wanted.find(state)).await?;
             match found {
                 None => return Err(wanted.unknown()),
-                Some(found) if found == stored => return Err(self.lost(wanted, &stored).await),
+                Some(found) if found == stored => return Err(self.lost(wanted, &stored.extents).await),
                 Some(found) => stored = found,
             }
         }
@@ -137,14 +137,14 @@ impl Registry {
         }
     }
 
-    /// Bytes that the current state names are missing or wrong. Each extent is looked at once more; the journal
+    /// Bytes that the current state names are missing or wrong. The suspects are looked at once more; the journal
     /// learns which objects are lost, so that clients are told to upload them again.
-    pub(super) async fn lost(&self, wanted: &Wanted, stored: &Stored) -> Error {
+    pub(super) async fn lost(&self, wanted: &Wanted, suspects: &[Extent]) -> Error {
         let Wanted { repository, digest, .. } = wanted;
         tracing::error!(%repository, %digest, "stored bytes are missing or damaged");
         let namespace = wanted.namespace();
         let who = Who { by: "charthouse".into(), request: "verification".into() };
-        for extent in stored.extents.iter() {
+        for extent in suspects {
             let sound = match self.read_extent(&namespace, extent, 0, extent.length).await {
                 Ok(bytes) => bytes.is_some_and(|bytes| Crc32c::of(&bytes).0 == extent.crc32c),
                 Err(error) => return error,
@@ -163,18 +163,19 @@ impl Registry {
             return Ok(Body::attached(body));
         }
         let mut staged = Body { size: body.len() as u64, pieces: Vec::new() };
+        let objects = self.objects(namespace);
         let mut rest = body;
         while !rest.is_empty() {
             let part = rest.split_to(rest.len().min(self.limits.extent));
             let (length, crc32c) = (part.len() as u64, Crc32c::of(&part).0);
-            let id = self.writer(namespace).create(vec![part]).await?;
+            let id = objects.create(vec![part]).await?;
             staged.pieces.push(Piece::Object { id, offset: 0, length, crc32c });
         }
         Ok(staged)
     }
 
-    pub(super) fn writer(&self, namespace: &Namespace) -> ObjectWriter {
-        ObjectWriter {
+    pub(super) fn objects(&self, namespace: &Namespace) -> Objects {
+        Objects {
             journals: self.journals.clone(),
             backend: self.backend.clone(),
             namespace: namespace.clone(),
@@ -184,13 +185,13 @@ impl Registry {
 
 /// Creates data objects of one namespace.
 #[derive(Clone)]
-pub(super) struct ObjectWriter {
+pub(super) struct Objects {
     journals: Arc<Journals>,
     backend: Arc<dyn Backend>,
     namespace: Namespace,
 }
 
-impl ObjectWriter {
+impl Objects {
     /// Writes the concatenation of `pieces` as a new data object. Every attempt has an id of its own: one whose
     /// outcome is unknown may still land, and is swept later.
     pub async fn create(&self, pieces: Vec<Bytes>) -> Result<Uuid, Error> {

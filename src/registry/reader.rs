@@ -56,23 +56,27 @@ impl BlobReader {
     }
 
     async fn rest_of_small(&self) -> Result<Bytes, Error> {
-        let body = self.registry.body(&self.blob.wanted, &self.blob.stored).await?;
-        Ok(body.slice(self.position as usize..self.end as usize))
+        let Blob { wanted, stored } = &self.blob;
+        let body = self.registry.body(wanted, stored).await?;
+        match body.len() as u64 == stored.size {
+            true => Ok(body.slice(self.position as usize..self.end as usize)),
+            false => Err(self.registry.lost(wanted, &stored.extents).await),
+        }
     }
 
     async fn piece(&mut self) -> Result<Bytes, Error> {
         let namespace = self.blob.wanted.namespace();
         loop {
-            let Some((extent, from)) = self.seek() else { return Err(self.lost().await) };
+            let Some((extent, from)) = self.seek() else { return Err(self.lost(&[]).await) };
             let length = PIECE.min(extent.length - from).min(self.end - self.position);
             let read = self.registry.read_extent(&namespace, &extent, from, length).await?;
             let Some(bytes) = read else {
-                self.look_up_again().await?;
+                self.look_up_again(&extent).await?;
                 continue;
             };
             return match self.verify(&extent, from, &bytes) {
                 true => Ok(bytes),
-                false => Err(self.lost().await),
+                false => Err(self.lost(&[extent]).await),
             };
         }
     }
@@ -102,13 +106,13 @@ impl BlobReader {
         !is_last || crc.finish() == extent.crc32c
     }
 
-    /// Data is missing: finds out where the current state has it.
-    async fn look_up_again(&mut self) -> Result<(), Error> {
+    /// The data of `extent` is missing: finds out where the current state has it.
+    async fn look_up_again(&mut self, extent: &Extent) -> Result<(), Error> {
         let Blob { wanted, stored } = &self.blob;
         let found = self.registry.currently(&wanted.namespace(), |state| wanted.find(state)).await?;
         match found {
             None => Err(wanted.unknown()),
-            Some(found) if found == *stored => Err(self.lost().await),
+            Some(found) if found == *stored => Err(self.lost(&[*extent]).await),
             Some(found) => {
                 self.blob.stored = found;
                 self.cursor = None;
@@ -117,7 +121,7 @@ impl BlobReader {
         }
     }
 
-    async fn lost(&self) -> Error {
-        self.registry.lost(&self.blob.wanted, &self.blob.stored).await
+    async fn lost(&self, suspects: &[Extent]) -> Error {
+        self.registry.lost(&self.blob.wanted, suspects).await
     }
 }

@@ -67,7 +67,7 @@ impl Registry {
             // They were too large for the journal.
             None => {
                 let body = self.manifest_body(repository, digest, entry).await?;
-                Manifest::read(&body, &manifest.media_type)?.annotations
+                Manifest::read(&body, &manifest.media_type).map(|read| read.annotations).unwrap_or_default()
             }
         };
         Ok(Descriptor {

@@ -71,3 +71,68 @@ async fn a_full_store_refuses_and_takes_uploads_again_when_there_is_room() {
     push_blob(&registry, "team/app", &bytes).await;
     assert_eq!(read(&registry, "team/app", &digest).await.unwrap(), bytes);
 }
+
+/// Repeats a request for as long as the registry, not the request, is to blame.
+async fn repeat<T>(request: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..5 {
+        match request().await {
+            Err(Error::Store(_) | Error::OutcomeUnknown | Error::Busy) => {}
+            outcome => return outcome,
+        }
+    }
+    panic!("the registry does not recover")
+}
+
+/// Pushes, moves and deletes; what is there in the end is known.
+async fn script(registry: &Registry) {
+    let repository = name("team/app");
+    let push = async |version: &str, seed: u64| {
+        let bytes = noise(50_000, seed);
+        let digest = Digest::sha256(&bytes);
+        repeat(async || registry.upload(&repository, &digest, &mut body(&bytes), &who()).await)
+            .await
+            .unwrap();
+        let blob = json!({"mediaType": "application/vnd.test", "digest": digest, "size": 50_000});
+        let filler = json!({"filler": "x".repeat(20_000)});
+        let document = json!({"schemaVersion": 2, "config": blob, "layers": [], "annotations": filler});
+        let reference = as_tag(version);
+        repeat(async || push_manifest(registry, "team/app", &reference, &document).await).await.unwrap()
+    };
+    push("1.0.0", 1).await;
+    let second = push("2.0.0", 2).await;
+    push("latest", 1).await;
+    push("latest", 2).await;
+    let gone = |outcome: Result<(), Error>| {
+        assert!(matches!(outcome, Ok(()) | Err(Error::ManifestUnknown(_))), "{outcome:?}");
+    };
+    let condition = Condition::default;
+    gone(repeat(async || registry.delete_tag(&repository, &tag("latest"), condition(), &who()).await).await);
+    gone(repeat(async || registry.delete_manifest(&repository, &second, condition(), &who()).await).await);
+}
+
+#[tokio::test]
+async fn a_push_survives_any_one_failure() {
+    for effect in [Effect::FailBefore, Effect::FailAfter] {
+        let mut n = 1;
+        loop {
+            let store = Store::new();
+            let registry = store.registry().await;
+            store.backend.reset_counts();
+            store.backend.inject(Fault::nth(n, effect));
+            script(&registry).await;
+            if store.backend.counts().total() < n {
+                break;
+            }
+            for registry in [registry, store.registry().await] {
+                let tags =
+                    registry.tags(&name("team/app"), Page { limit: 9, last: None }).await.unwrap().tags;
+                assert_eq!(tags, [tag("1.0.0")], "{effect:?} {n}");
+                registry.manifest(&name("team/app"), &as_tag("1.0.0")).await.unwrap();
+                let blob = Digest::sha256(&noise(50_000, 1));
+                assert!(read(&registry, "team/app", &blob).await.unwrap() == noise(50_000, 1));
+            }
+            n += 1;
+        }
+        assert!(n > 10, "the script is too short: {n}");
+    }
+}

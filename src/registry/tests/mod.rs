@@ -5,6 +5,7 @@ mod faults;
 mod lists;
 mod manifests;
 mod mount;
+mod upload_memory;
 mod upload_model;
 mod uploads;
 

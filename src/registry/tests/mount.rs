@@ -80,3 +80,16 @@ async fn a_source_without_its_data_is_not_mounted() {
     let mounted = registry.mount(&name("other/app"), &digest, Some(&name("team/app")), &who()).await;
     assert_eq!(mounted.unwrap(), Mounted::Unavailable);
 }
+
+#[tokio::test]
+async fn what_the_repository_holds_is_not_copied() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let bytes = noise(100_000, 1);
+    let digest = push_blob(&registry, "team/app", &bytes).await;
+    push_blob(&registry, "other/app", &bytes).await;
+    store.backend.reset_counts();
+    let mounted = registry.mount(&name("other/app"), &digest, Some(&name("team/app")), &who()).await;
+    assert_eq!(mounted.unwrap(), Mounted::Mounted);
+    assert_eq!(store.backend.counts().total(), 0);
+}

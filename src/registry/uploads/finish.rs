@@ -1,8 +1,8 @@
 //! PUT: closing an upload, with the whole blob, its last chunk or nothing; and POST with the whole blob.
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::incoming::Incoming;
 use super::state::{Position, StagedPiece};
 use super::writer::Writer;
 use super::{BodySource, Token};
@@ -107,7 +107,7 @@ impl Registry {
         let mut position = self.collect(&namespace, token, n, &mut incoming.writer).await?;
         let is_next = match incoming.range {
             Some(range) => range.first == position.length,
-            None => incoming.first.is_none() || n == token.n,
+            None => incoming.is_empty() || n == token.n,
         };
         if !is_next {
             return Err(self.out_of_order(&position, token, repository, who));
@@ -186,60 +186,6 @@ impl Registry {
     ) -> Result<(), Error> {
         let change = Change::Blob { repository: repository.clone(), digest: digest.clone(), content };
         self.propose(&repository.namespace(), change, who).await.map(drop)
-    }
-
-    /// Whether `repository` is known to hold a sound blob.
-    async fn holds(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
-        let state = self.journals.recent(&repository.namespace()).await?;
-        Ok(state.is_some_and(|state| state.blob(repository, digest).is_some()))
-    }
-}
-
-/// The body of a closing request, and the writer that takes it.
-struct Incoming<'a> {
-    writer: Writer,
-    body: &'a mut dyn BodySource,
-    /// The first piece: whether there is a body at all decides what the request means.
-    first: Option<Bytes>,
-    range: Option<UploadRange>,
-    received: u64,
-}
-
-impl<'a> Incoming<'a> {
-    async fn new(
-        registry: &Registry,
-        namespace: &Namespace,
-        body: &'a mut dyn BodySource,
-        range: Option<UploadRange>,
-    ) -> Result<Self, Error> {
-        let mut writer = Writer::new(registry, namespace);
-        let first = writer.receive(body).await?;
-        Ok(Self { writer, body, first, range, received: 0 })
-    }
-
-    /// Whether this is a body that begins with the first byte of the blob.
-    fn is_whole(&self) -> bool {
-        self.first.is_some() && self.range.is_none_or(|range| range.first == 0)
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let piece = match self.first.take() {
-            Some(first) => Some(first),
-            // A body that was empty at the first look is not asked again.
-            None if self.received == 0 => None,
-            None => self.writer.receive(self.body).await?,
-        };
-        self.received += piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        Ok(piece)
-    }
-
-    fn check_length(&self) -> Result<(), Error> {
-        match self.range.map(|range| range.length()) {
-            Some(expected) if expected != self.received => {
-                Err(Error::SizeMismatch { expected, actual: self.received })
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod append;
 mod finish;
+mod incoming;
 mod memory;
 mod session;
 mod state;

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::journal::created_at;
 use crate::oci::{Algorithm, RepositoryName};
 
 const VERSION: u8 = 1;
@@ -59,8 +60,7 @@ impl Token {
 
     /// When the session began.
     pub fn started(&self) -> Timestamp {
-        let (seconds, nanos) = self.upload.get_timestamp().map(|at| at.to_unix()).unwrap_or_default();
-        Timestamp::from_micros(seconds as i64 * 1_000_000 + i64::from(nanos) / 1_000)
+        created_at(&self.upload)
     }
 
     fn payload(&self) -> [u8; PAYLOAD] {

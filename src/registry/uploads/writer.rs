@@ -14,7 +14,7 @@ use super::{BodySource, MAX_PIECES};
 use crate::backend::BackendError;
 use crate::journal::{Body, MAX_ATTACHED, Piece};
 use crate::oci::Namespace;
-use crate::registry::content::{Crc, ObjectWriter};
+use crate::registry::content::{Crc, Objects};
 use crate::registry::{Error, Registry};
 
 /// Data objects of one upload that are being written at the same time.
@@ -26,7 +26,7 @@ const GATHERED: usize = 64 * 1024;
 
 /// Writes one upload. What it holds in memory is covered by its permits.
 pub(super) struct Writer {
-    objects: ObjectWriter,
+    objects: Objects,
     memory: Arc<Memory>,
     extent: usize,
     /// What is safe in the store; complete while nothing is in flight.
@@ -41,7 +41,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn new(registry: &Registry, namespace: &Namespace) -> Self {
         Self {
-            objects: registry.writer(namespace),
+            objects: registry.objects(namespace),
             memory: registry.uploads.memory.clone(),
             extent: registry.limits.extent,
             pieces: Vec::new(),
