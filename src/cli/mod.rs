@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::{self, ConfigError, Loaded};
+use crate::{server, telemetry};
 
 /// A registry for Helm charts: one binary, no database.
 #[derive(Parser)]
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the registry until SIGTERM or SIGINT
+    Serve(Sources),
     /// Ask a running server whether it works: exit code 0 if it does, 1 if not
     Healthcheck {
         /// What to ask [default: server.listen and service.healthcheck of the configuration]
@@ -108,6 +111,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Serve(sources) => {
+            let settings = sources.load()?.settings;
+            telemetry::start(&settings.log, &settings.service)?;
+            server::run(settings)
+        }
         Command::Healthcheck { url: Some(url), .. } => healthcheck::ask(&url),
         Command::Healthcheck { url: None, sources } => {
             healthcheck::ask(&healthcheck::Url::of(&sources.load()?.settings))
