@@ -19,7 +19,7 @@ mod referrers;
 mod route;
 mod tag;
 
-pub use conditions::{Condition, EtagSet};
+pub use conditions::{Condition, EtagSet, InvalidEntityTag};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use error::{ErrorCode, error_body};

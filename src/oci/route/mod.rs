@@ -3,6 +3,8 @@
 //! Works on the raw path, without regular expressions: repository names contain slashes, and what a proxy and this
 //! server might read differently (escapes, empty components, dots) is refused.
 
+#[cfg(test)]
+mod corpus;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -154,6 +156,9 @@ fn checked(path: &str) -> Result<&str, Refusal> {
         let message = "a path has no escapes, backslashes, spaces or characters beyond ASCII: nothing in a name, tag, \
                        digest or session needs them";
         return Err(Refusal::bad(ErrorCode::NameInvalid, message));
+    }
+    if rest.split('/').any(|component| matches!(component, "." | "..")) {
+        return Err(Refusal::bad(ErrorCode::NameInvalid, "a path has no components `.` and `..`"));
     }
     Ok(rest)
 }
@@ -330,7 +335,7 @@ fn method_of<'t, T>(method: &str, methods: &'t [(&str, T)], allow: &'static str)
     methods.iter().find(|(name, _)| *name == method).map(|(_, meaning)| meaning).ok_or(Refusal {
         code: ErrorCode::Unsupported,
         reason: Reason::MethodNotAllowed(allow),
-        message: "this path does not have this method".into(),
+        message: format!("this path does not have this method: use {allow}").into(),
     })
 }
 

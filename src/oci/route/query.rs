@@ -74,7 +74,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Undoes percent-encoding once. `+` stays: tags and versions have it, and clients send it as it is.
+/// Undoes percent-encoding once. `+` stays: media types have it and clients send it as it is, while no value has a space.
 fn decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let refuse = |why: &str| Err(Refusal::bad(ErrorCode::Unsupported, format!("the query {why}")));
     let is_escape =
