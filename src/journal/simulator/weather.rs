@@ -65,7 +65,7 @@ impl Weather {
     pub fn clear_up(&mut self) {
         (self.failed, self.lost, self.full) = (0, 0, 0);
         (self.crash, self.forget, self.stall) = (0, 0, 0);
-        (self.cut, self.jump, self.checkpoint) = (0, 0, 0);
+        (self.cut, self.jump, self.checkpoint, self.corrupt) = (0, 0, 0, 0);
         self.pace = 1_000;
     }
 }
