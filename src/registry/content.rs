@@ -1,22 +1,16 @@
 //! Bodies in the store: writing them before a commit names them, reading and verifying them afterwards.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use uuid::Uuid;
 
 use super::{Error, Registry, Who};
-use crate::backend::{Backend, BackendError, Create, Key};
-use crate::journal::{Body, Change, Crc32c, Extent, Journals, MAX_ATTACHED, Piece, Place, State, keys};
+use crate::backend::{BackendError, Key};
+use crate::journal::{Body, Change, Crc32c, Extent, MAX_ATTACHED, Piece, Place, State, keys};
 use crate::oci::{Digest, Namespace, Reference, RepositoryName};
 
 /// Bodies up to this size are verified by digest and kept for the next reader.
 pub(super) const MAX_CACHED: u64 = 256 * 1024;
-
-/// How often the bytes of an object are sent before the store counts as not reachable.
-pub(super) const ATTEMPTS: u32 = 3;
-const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Verified bodies by digest, weighed by their bytes. Who may read one is decided before the cache is asked.
 pub(super) type Cache = moka::future::Cache<Digest, Bytes>;
@@ -172,44 +166,6 @@ impl Registry {
             staged.pieces.push(Piece::Object { id, offset: 0, length, crc32c });
         }
         Ok(staged)
-    }
-
-    pub(super) fn objects(&self, namespace: &Namespace) -> Objects {
-        Objects {
-            journals: self.journals.clone(),
-            backend: self.backend.clone(),
-            namespace: namespace.clone(),
-        }
-    }
-}
-
-/// Creates data objects of one namespace.
-#[derive(Clone)]
-pub(super) struct Objects {
-    journals: Arc<Journals>,
-    backend: Arc<dyn Backend>,
-    namespace: Namespace,
-}
-
-impl Objects {
-    /// Writes the concatenation of `pieces` as a new data object. Every attempt has an id of its own: one whose
-    /// outcome is unknown may still land, and is swept later.
-    pub async fn create(&self, pieces: Vec<Bytes>) -> Result<Uuid, Error> {
-        let mut attempt = 1;
-        loop {
-            let id = self.journals.new_object(&self.namespace).await?;
-            let error = match self.backend.create(&keys::data(&self.namespace, id), pieces.clone()).await {
-                Ok(Create::Created) => return Ok(id),
-                Ok(Create::AlreadyExists) => Error::Busy,
-                Err(error) if error.is_definite() => return Err(error.into()),
-                Err(error) => error.into(),
-            };
-            if attempt == ATTEMPTS {
-                return Err(error);
-            }
-            tokio::time::sleep(BACK_OFF * attempt).await;
-            attempt += 1;
-        }
     }
 }
 

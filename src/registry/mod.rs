@@ -10,6 +10,7 @@ mod content;
 mod error;
 mod manifests;
 mod mount;
+mod objects;
 mod reader;
 mod referrers;
 mod tags;

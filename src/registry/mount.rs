@@ -1,11 +1,9 @@
 //! Mounting: giving a repository a blob that another one holds, without moving its bytes through a client.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use uuid::Uuid;
 
-use super::content::{ATTEMPTS, Kind, Stored, Wanted};
+use super::content::{Kind, Stored, Wanted};
 use super::{Error, Registry, Who};
-use crate::backend::{BackendError, Create};
 use crate::journal::{Body, Change, Extent, MAX_ATTACHED, Piece, Place, keys};
 use crate::oci::{Digest, Namespace, RepositoryName};
 
@@ -95,31 +93,7 @@ impl Registry {
         target: &Namespace,
     ) -> Result<Option<Piece>, Error> {
         let Extent { place: Place::Object { id, offset }, length, crc32c } = *extent else { return Ok(None) };
-        let copy = self.copy_object(from, id, target).await?;
+        let copy = self.objects(target).copy(&keys::data(from, id)).await?;
         Ok(copy.map(|id| Piece::Object { id, offset, length, crc32c }))
-    }
-
-    async fn copy_object(
-        &self,
-        from: &Namespace,
-        id: Uuid,
-        target: &Namespace,
-    ) -> Result<Option<Uuid>, Error> {
-        let from = keys::data(from, id);
-        let mut attempt = 1;
-        loop {
-            let copy = self.journals.new_object(target).await?;
-            let error = match self.backend.copy(&from, &keys::data(target, copy)).await {
-                Ok(Create::Created) => return Ok(Some(copy)),
-                Err(BackendError::NotFound(_)) => return Ok(None),
-                Ok(Create::AlreadyExists) => Error::Busy,
-                Err(error) if error.is_definite() => return Err(error.into()),
-                Err(error) => error.into(),
-            };
-            if attempt == ATTEMPTS {
-                return Err(error);
-            }
-            attempt += 1;
-        }
     }
 }

@@ -196,3 +196,30 @@ async fn a_manifest_whose_bytes_are_lost_is_an_error_and_heals_by_a_push() {
     let stored = registry.manifest(&name("team/app"), &as_tag("1.0.0")).await.unwrap();
     assert_eq!(stored.body, document.to_string().as_bytes());
 }
+
+#[tokio::test]
+async fn a_push_costs_a_write_for_each_body_and_one_more_for_a_large_one() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let push = async |version: &str, size: usize, seed: u64| {
+        store.backend.reset_counts();
+        let repository = name("team/app");
+        let mut blobs = Vec::new();
+        for bytes in [noise(size, seed), noise(500, seed + 1)] {
+            let digest = Digest::sha256(&bytes);
+            let session = registry.start_upload(&repository, None, &who()).to_string();
+            registry
+                .finish_upload(&repository, &session, &digest, None, &mut body(&bytes), &who())
+                .await
+                .unwrap();
+            blobs.push(json!({"mediaType": "application/vnd.test", "digest": digest, "size": bytes.len()}));
+        }
+        let document = json!({"schemaVersion": 2, "config": blobs[1], "layers": [blobs[0]]});
+        push_manifest(&registry, "team/app", &as_tag(version), &document).await.unwrap();
+        let counts = store.backend.counts();
+        (counts.create, counts.total() - counts.create)
+    };
+    push("1.0.0", 8_000, 1).await;
+    assert_eq!(push("1.0.1", 8_000, 3).await, (3, 0));
+    assert_eq!(push("1.0.2", 50_000, 5).await, (4, 0));
+}

@@ -14,7 +14,8 @@ use super::{BodySource, MAX_PIECES};
 use crate::backend::BackendError;
 use crate::journal::{Body, MAX_ATTACHED, Piece};
 use crate::oci::Namespace;
-use crate::registry::content::{Crc, Objects};
+use crate::registry::content::Crc;
+use crate::registry::objects::Objects;
 use crate::registry::{Error, Registry};
 
 /// Data objects of one upload that are being written at the same time.
