@@ -29,11 +29,11 @@ pub(super) enum BodyError {
     Gone,
 }
 
-/// Small arrivals are gathered into pieces of this many bytes: less traffic between threads, and a client that
-/// sends single bytes does not cost a buffer for each.
+/// Arrivals are gathered into pieces of this many bytes: less traffic between threads. They are copied, because
+/// each holds on to a whole read buffer, however few bytes it has.
 const PIECE: usize = 64 * 1024;
-/// An arrival of this size is handed on as it is.
-const LARGE: usize = 32 * 1024;
+/// Bytes after which a client is believed to send what it declared.
+const IN_EARNEST: usize = 32 * 1024;
 
 /// The body of one request.
 pub(super) struct RequestBody {
@@ -42,6 +42,8 @@ pub(super) struct RequestBody {
     limits: Limits,
     pace: Pace,
     received: u64,
+    /// What arrived and did not fit into the last piece.
+    rest: Bytes,
     /// What ended the body, kept until everything before it was handed on.
     failed: Option<BodyError>,
 }
@@ -50,21 +52,24 @@ impl RequestBody {
     /// `declared` is the `Content-Length`, where there is one.
     pub(super) fn new(payload: Payload, declared: Option<u64>, limits: Limits) -> Self {
         let pace = Pace::new(limits.body_window, limits.body_rate);
-        Self { payload, declared, limits, pace, received: 0, failed: None }
+        Self { payload, declared, limits, pace, received: 0, rest: Bytes::new(), failed: None }
     }
 
     /// The next piece; `None` at the end. An error comes after all that arrived before it.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        let mut gathered: Vec<u8> = Vec::new();
-        while self.failed.is_none() && gathered.len() < PIECE {
-            match self.arrival().await {
-                Some(Ok(bytes)) if gathered.is_empty() && bytes.len() >= LARGE => return Some(Ok(bytes)),
-                Some(Ok(bytes)) => gathered.extend_from_slice(&bytes),
-                Some(Err(error)) => self.failed = Some(error),
-                None => break,
+        let mut piece = Vec::new();
+        while self.failed.is_none() && piece.len() < PIECE {
+            if self.rest.is_empty() {
+                match self.arrival().await {
+                    Some(Ok(bytes)) => self.rest = bytes,
+                    Some(Err(error)) => self.failed = Some(error),
+                    None => break,
+                }
             }
+            let room = PIECE - piece.len();
+            gather(&mut piece, &self.rest.split_to(self.rest.len().min(room)));
         }
-        if gathered.is_empty() { self.failed.take().map(Err) } else { Some(Ok(gathered.into())) }
+        if piece.is_empty() { self.failed.take().map(Err) } else { Some(Ok(piece.into())) }
     }
 
     /// The whole body, of at most `cap` bytes.
@@ -79,7 +84,7 @@ impl RequestBody {
                 return Err(BodyError::TooLarge(cap));
             }
             // A declared length is believed only of a client that has begun to send in earnest.
-            if let Some(declared) = self.declared.filter(|_| whole.len() >= LARGE) {
+            if let Some(declared) = self.declared.filter(|_| whole.len() >= IN_EARNEST) {
                 whole.reserve_exact((declared as usize).saturating_sub(whole.len()));
             }
             whole.extend_from_slice(&bytes);
@@ -121,6 +126,16 @@ impl RequestBody {
         let (_, timer) = wait.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(idle))));
         timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Idle(idle))))
     }
+}
+
+/// Appends to a piece, whose buffer grows with what arrives and never beyond a piece.
+fn gather(piece: &mut Vec<u8>, bytes: &[u8]) {
+    let needed = piece.len() + bytes.len();
+    if needed > piece.capacity() {
+        let capacity = needed.max(piece.capacity() * 2).min(PIECE);
+        piece.reserve_exact(capacity - piece.len());
+    }
+    piece.extend_from_slice(bytes);
 }
 
 /// The minimum rate: bytes over the time spent waiting for the client. Time in which the server does not read
@@ -177,16 +192,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_arrivals_are_gathered_and_large_ones_handed_on() {
-        let mut gathered = body(&[b"a", b"b", b"c"], End::Complete);
-        assert_eq!(gathered.next().await.unwrap().unwrap(), "abc");
-        assert!(gathered.next().await.is_none());
-
-        static LONG: [u8; LARGE] = [7; LARGE];
-        let mut large = body(&[&LONG, b"rest"], End::Complete);
-        assert_eq!(large.next().await.unwrap().unwrap().as_ptr(), LONG.as_ptr());
-        assert_eq!(large.next().await.unwrap().unwrap(), "rest");
-        assert_eq!(large.received(), LARGE as u64 + 4);
+    async fn arrivals_are_gathered_into_pieces() {
+        static LONG: [u8; PIECE] = [7; PIECE];
+        let mut body = body(&[b"a", b"b", &LONG, b"c"], End::Complete);
+        let pieces = [body.next().await.unwrap().unwrap(), body.next().await.unwrap().unwrap()];
+        assert_eq!(pieces.each_ref().map(Bytes::len), [PIECE, 3]);
+        assert!(pieces[0].starts_with(b"ab\x07") && pieces[1].ends_with(b"\x07\x07c"));
+        assert!(body.next().await.is_none());
+        assert_eq!(body.received(), PIECE as u64 + 3);
     }
 
     #[tokio::test]

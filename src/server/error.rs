@@ -14,7 +14,8 @@ use super::oci::point_to;
 use super::reply::{Reply, set, set_text, whole};
 use crate::journal::{JournalError, Refusal};
 use crate::oci::{
-    ErrorCode, InvalidDigest, InvalidUploadRange, Reason, Refusal as Misrouted, RepositoryName, error_body,
+    ErrorCode, InvalidDigest, InvalidEntityTag, InvalidUploadRange, Reason, Refusal as Misrouted,
+    RepositoryName, error_body,
 };
 use crate::registry::Error;
 
@@ -33,8 +34,8 @@ pub(super) enum Failure {
     ContentType(&'static str),
     #[error(transparent)]
     ContentRange(#[from] InvalidUploadRange),
-    #[error("If-Match and If-None-Match are `*` or digests in quotes, separated by commas")]
-    EntityTag,
+    #[error(transparent)]
+    EntityTag(#[from] InvalidEntityTag),
     #[error(transparent)]
     Digest(#[from] InvalidDigest),
     #[error("{0}")]
@@ -57,7 +58,7 @@ impl Failure {
             Self::Range { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
             Self::ContentType(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
             Self::ContentRange(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
-            Self::EntityTag => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+            Self::EntityTag(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
