@@ -3,13 +3,21 @@
 //! `serde_json` does the parsing; this module only watches what it finds. The work is linear in the document and the
 //! memory is that of the keys of the objects that are open.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Objects and arrays may be nested this deep.
 pub const MAX_DEPTH: usize = 32;
+
+/// A small document of many short keys would take many times its size in memory. An index of 10,000 manifests with a
+/// platform and four annotations each has about half as many.
+const MAX_KEYS: usize = 200_000;
 
 /// No number of a manifest needs more characters than this.
 const MAX_NUMBER: usize = 64;
@@ -21,7 +29,7 @@ pub struct InvalidJson(String);
 
 /// Refuses what is not one JSON document (RFC 8259) in UTF-8 without a byte order mark, and what is ambiguous: keys that
 /// occur twice or differ only by case, at any depth; numbers that a reader would round to infinity or cut; nesting
-/// deeper than [`MAX_DEPTH`].
+/// deeper than [`MAX_DEPTH`]; more than 200,000 keys.
 ///
 /// Some readers take a key for a field whatever its case. So a key that equals one of `fields` (ASCII) but for its case is
 /// refused too, except inside of `annotations`, where keys are free.
@@ -31,7 +39,7 @@ pub fn check(bytes: &[u8], fields: &[&str]) -> Result<(), InvalidJson> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| InvalidJson("it is not UTF-8".to_owned()))?;
     let mut parser = serde_json::Deserializer::from_str(text);
-    Value { depth: 0, fields }
+    Value { depth: 0, fields, keys_left: &Cell::new(MAX_KEYS) }
         .deserialize(&mut parser)
         .and_then(|()| parser.end())
         .map_err(|error| InvalidJson(error.to_string()))?;
@@ -41,11 +49,42 @@ pub fn check(bytes: &[u8], fields: &[&str]) -> Result<(), InvalidJson> {
     }
 }
 
+/// A struct that is written as an object. What serde derives also takes an array of its fields in their order, which no
+/// other reader does.
+pub struct Object<T>(pub T);
+
+impl<T> Object<T> {
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
 /// One value of the document. `fields` is empty inside of annotations.
 #[derive(Clone, Copy)]
 struct Value<'a> {
     depth: usize,
     fields: &'a [&'a str],
+    keys_left: &'a Cell<usize>,
 }
 
 impl Value<'_> {
@@ -56,7 +95,12 @@ impl Value<'_> {
         Ok(Self { depth: self.depth + 1, ..self })
     }
 
-    fn check_key<E: Error>(self, key: &str, folded: String, seen: &mut HashSet<String>) -> Result<(), E> {
+    fn check_key<E: Error>(self, key: &str, seen: &mut HashSet<String>) -> Result<(), E> {
+        match self.keys_left.get() {
+            0 => return Err(E::custom(format_args!("it has more than {MAX_KEYS} keys"))),
+            left => self.keys_left.set(left - 1),
+        }
+        let folded = fold(key);
         if self.fields.iter().any(|field| *field != key && folded.eq_ignore_ascii_case(field)) {
             return Err(E::custom(format_args!("key {} differs from a field only by case", Shown(key))));
         }
@@ -87,7 +131,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         let inner = self.deeper()?;
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            self.check_key(&key, fold(&key), &mut seen)?;
+            self.check_key(&key, &mut seen)?;
             let fields = if key == "annotations" { &[] } else { inner.fields };
             map.next_value_seed(Value { fields, ..inner })?;
         }
@@ -200,6 +244,10 @@ mod tests {
             (r#"{"Config":1}"#.to_owned(), "differs from a field"),
             (r#"{"a":[{"SIZE":1}]}"#.to_owned(), "differs from a field"),
             (r#"{"annotations":{"a":"1","A":"2"}}"#.to_owned(), "occurs twice"),
+            (
+                format!("{{{}", (0..=MAX_KEYS).map(|i| format!("\"{i}\":0,")).collect::<String>()),
+                "more than 200000 keys",
+            ),
             ("{} {}".to_owned(), "trailing"),
             ("{}x".to_owned(), "trailing"),
             ("\u{feff}{}".to_owned(), "byte order mark"),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::descriptor::{Descriptor, null_as_empty};
 use super::digest::Digest;
-use super::json::{self, InvalidJson};
+use super::json::{self, InvalidJson, Object};
 use super::media_type::{DOCKER_LIST, DOCKER_MANIFEST, MediaType, OCI_INDEX, OCI_MANIFEST};
 
 /// Clients refuse a manifest that is larger.
@@ -65,6 +65,17 @@ pub enum ManifestError {
     TooManyReferences,
 }
 
+/// A message quotes at most this much of the document.
+const MAX_QUOTED: usize = 300;
+
+impl ManifestError {
+    fn field(error: serde_json::Error) -> Self {
+        let mut message = error.to_string();
+        message.truncate(message.floor_char_boundary(MAX_QUOTED));
+        Self::Field(message)
+    }
+}
+
 /// The fields that are read, of a manifest and of its descriptors.
 const FIELDS: [&str; 12] = [
     "schemaVersion",
@@ -87,10 +98,10 @@ struct Document {
     schema_version: Option<u64>,
     media_type: Option<MediaType>,
     artifact_type: Option<String>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
+    config: Option<Object<Descriptor>>,
+    layers: Option<Vec<Object<Descriptor>>>,
+    manifests: Option<Vec<Object<Descriptor>>>,
+    subject: Option<Object<Descriptor>>,
     #[serde(default, deserialize_with = "null_as_empty")]
     annotations: BTreeMap<String, String>,
 }
@@ -107,16 +118,16 @@ impl Manifest {
             other => return Err(ManifestError::ContentType(other.clone())),
         };
         json::check(bytes, &FIELDS)?;
-        let document: Document =
-            serde_json::from_slice(bytes).map_err(|error| ManifestError::Field(error.to_string()))?;
+        let Object(document): Object<Document> =
+            serde_json::from_slice(bytes).map_err(ManifestError::field)?;
         document.check(kind, content_type)?;
         Ok(Self {
             media_type: content_type.clone(),
             kind,
-            config: document.config,
-            layers: document.layers.unwrap_or_default(),
-            manifests: document.manifests.unwrap_or_default(),
-            subject: document.subject,
+            config: document.config.map(Object::into_inner),
+            layers: inner(document.layers),
+            manifests: inner(document.manifests),
+            subject: document.subject.map(Object::into_inner),
             artifact_type: document.artifact_type.filter(|text| !text.is_empty()),
             annotations: document.annotations,
         })
@@ -166,6 +177,10 @@ impl Document {
         }
         Ok(())
     }
+}
+
+fn inner(objects: Option<Vec<Object<Descriptor>>>) -> Vec<Descriptor> {
+    objects.unwrap_or_default().into_iter().map(Object::into_inner).collect()
 }
 
 fn distinct<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<Digest> {
