@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::support::server::Server;
 
 fn charthouse(arguments: &[&str]) -> Output {
     with_variables(arguments, &[])
@@ -81,10 +84,12 @@ fn every_kind_of_wrong_setting_ends_with_2_before_anything_is_served() {
         (&[], &[("CHARTHOUSE_CONFIG", "/nowhere.yaml")], "/nowhere.yaml"),
     ];
     for (arguments, variables, expected) in cases {
-        for command in [&["config", "check"][..], &["config", "print"], &["healthcheck"]] {
+        for command in [&["serve"][..], &["config", "check"], &["config", "print"], &["healthcheck"]] {
             let arguments = [command, arguments].concat();
             let output = with_variables(&arguments, variables);
-            assert_eq!(code(&output), 2, "{arguments:?}: {output:?}");
+            // Containers know 0 and 1 only.
+            let expected_code = if command == ["healthcheck"] { 1 } else { 2 };
+            assert_eq!(code(&output), expected_code, "{arguments:?}: {output:?}");
             let said = stderr(&output);
             assert!(said.starts_with("error: ") && said.contains(expected), "{arguments:?}: {said}");
         }
@@ -114,10 +119,37 @@ fn config_print_shows_values_and_origins_and_is_a_configuration_again() {
 }
 
 #[test]
+fn a_server_without_a_backend_for_its_storage_says_so() {
+    let output = charthouse(&["serve", "--listen", "127.0.0.1:0", "--storage", "s3://bucket/prefix"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("error: storage.url: this build cannot"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_server_is_healthy_logs_json_with_its_name_and_ends_well() {
+    let (_folder, path) = file("service:\n  name: helm\n  environment: test\n  healthcheck: /up\n");
+    let server = Server::start(&["--storage", "memory:", "--config", text(&path)]);
+    let url = format!("http://{}/up", server.host());
+    assert_eq!(code(&charthouse(&["healthcheck", "--url", &url])), 0);
+    assert_eq!(code(&charthouse(&["healthcheck", "--url", &format!("{url}per")])), 1);
+    let accessed = |log: &str| log.lines().filter(|line| line.contains("charthouse::access")).count();
+    let patience = Instant::now() + Duration::from_secs(10);
+    while accessed(&server.log()) < 2 && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let log = server.log();
+    assert_eq!(accessed(&log), 2, "{log}");
+    for line in log.lines() {
+        let line: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+        assert_eq!((&line["service"], &line["environment"]), (&"helm".into(), &"test".into()), "{line}");
+    }
+    server.stop();
+}
+
+#[test]
 fn unknown_flags_and_commands_end_with_2() {
-    for arguments in
-        [&["healthcheck", "--port", "1"][..], &["sevre"], &["config"], &["completions", "dos"], &[]]
-    {
+    for arguments in [&["serve", "--port", "1"][..], &["sevre"], &["config"], &["completions", "dos"], &[]] {
         assert_eq!(code(&charthouse(arguments)), 2, "{arguments:?}");
     }
 }
@@ -126,7 +158,7 @@ fn unknown_flags_and_commands_end_with_2() {
 fn help_version_and_completions_are_printed() {
     for (arguments, expected) in [
         (&["--help"][..], "healthcheck"),
-        (&["healthcheck", "--help"], "--wait-for-lock"),
+        (&["serve", "--help"], "--wait-for-lock"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
         (&["version"], "commit "),
         (&["completions", "bash"], "charthouse"),

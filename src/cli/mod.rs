@@ -8,12 +8,19 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use tracing::info;
 
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, ConfigError, Loaded, Value as _};
 use crate::{server, telemetry};
+
+/// What was built, when the build was told.
+const COMMIT: &str = match option_env!("CHARTHOUSE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// A registry for Helm charts: one binary, no database.
 #[derive(Parser)]
@@ -111,14 +118,12 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve(sources) => {
-            let settings = sources.load()?.settings;
-            telemetry::start(&settings.log, &settings.service)?;
-            server::run(settings)
-        }
+        Command::Serve(sources) => serve(sources.load()?),
         Command::Healthcheck { url: Some(url), .. } => healthcheck::ask(&url),
         Command::Healthcheck { url: None, sources } => {
-            healthcheck::ask(&healthcheck::Url::of(&sources.load()?.settings))
+            // Containers know 0 and 1 only, so settings that are wrong are a failure like others.
+            let loaded = sources.load().map_err(|error| anyhow!("{:#}", anyhow::Error::from(error)))?;
+            healthcheck::ask(&healthcheck::Url::of(&loaded.settings))
         }
         Command::Config(ConfigCommand::Check(sources)) => {
             sources.load()?;
@@ -136,12 +141,23 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// `charthouse 0.1.0`, the commit when the build was told, and the target.
+fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    let settings = loaded.settings;
+    telemetry::start(&settings.log, &settings.service)?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        commit = COMMIT,
+        storage = settings.storage.url.write(),
+        "starting"
+    );
+    server::run(settings)
+}
+
+/// `charthouse 0.1.0`, the commit and the target.
 fn version() -> String {
-    let commit = option_env!("CHARTHOUSE_COMMIT").unwrap_or("unknown");
     let libc = if cfg!(target_env = "musl") { "-musl" } else { "" };
     format!(
-        "charthouse {}\ncommit {commit}\ntarget {}-{}{libc}\n",
+        "charthouse {}\ncommit {COMMIT}\ntarget {}-{}{libc}\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
         std::env::consts::OS
@@ -173,13 +189,11 @@ mod tests {
         for key in config::KEYS {
             let Some(flag) = key.flag else { continue };
             let given = match flag {
-                "--read-only" => vec!["charthouse", "healthcheck", flag],
-                _ => vec!["charthouse", "healthcheck", flag, "wrong"],
+                "--read-only" => vec!["charthouse", "serve", flag],
+                _ => vec!["charthouse", "serve", flag, "wrong"],
             };
             let arguments = Arguments::try_parse_from(given).unwrap_or_else(|why| panic!("{flag}: {why}"));
-            let Command::Healthcheck { sources, .. } = arguments.command else {
-                panic!("{flag}: not healthcheck")
-            };
+            let Command::Serve(sources) = arguments.command else { panic!("{flag}: not serve") };
             match sources.load() {
                 Ok(loaded) => assert_eq!(*loaded.origin(key), config::Origin::Flag(flag)),
                 // A directory may have any name.

@@ -58,8 +58,14 @@ where
 
 /// Access lines do not depend on the level: `log.access` alone decides.
 fn filter(log: &Log) -> Result<EnvFilter, ParseError> {
+    let level = log.level.as_str();
+    let mut filter = EnvFilter::try_new(level)?;
+    // The start and end of each worker is no news at this level.
+    if level.split(',').any(|directive| directive == "info") && !level.contains("actix_server") {
+        filter = filter.add_directive("actix_server=warn".parse()?);
+    }
     let access = if log.access { "charthouse::access=info" } else { "charthouse::access=off" };
-    Ok(EnvFilter::try_new(log.level.as_str())?.add_directive(access.parse()?))
+    Ok(filter.add_directive(access.parse()?))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
