@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::content::{Kind, Stored, Wanted};
 use super::{Error, Registry, Who};
+use crate::chart;
 use crate::journal::{Change, ManifestEntry, NewManifest, State};
-use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
+use crate::oci::{Condition, Digest, HELM_CONFIG, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 /// Annotations of a manifest with a subject travel in the journal up to this many bytes.
 const MAX_ANNOTATIONS: usize = 16 * 1024;
@@ -52,6 +53,8 @@ pub struct ManifestPut {
     pub subject: Option<Digest>,
     /// All tags it was given, whether they pointed to it before or not.
     pub tags: Vec<Tag>,
+    /// What was taken although it will surprise somebody.
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
@@ -98,6 +101,7 @@ impl Registry {
         let read = Manifest::read(&put.body, &put.media_type)?;
         let digest = digest_of(put.reference, &put.body)?;
         let tags = all_tags(put.reference, put.tags);
+        let warnings = if is_chart(&read) { odd_versions(&tags) } else { Vec::new() };
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
         let new = NewManifest {
@@ -115,7 +119,7 @@ impl Registry {
             condition: put.condition,
         };
         self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
-        Ok(ManifestPut { digest, subject, tags })
+        Ok(ManifestPut { digest, subject, tags, warnings })
     }
 
     /// Deletes a manifest and the tags that point to it.
@@ -181,6 +185,19 @@ fn digest_of(reference: &Reference, body: &[u8]) -> Result<Digest, Error> {
         true => Ok(actual),
         false => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
     }
+}
+
+fn is_chart(manifest: &Manifest) -> bool {
+    manifest.config.as_ref().is_some_and(|config| config.media_type.as_str() == HELM_CONFIG)
+}
+
+/// Tags of a chart that Helm never finds by a range of versions.
+fn odd_versions(tags: &[Tag]) -> Vec<String> {
+    let is_odd = |tag: &&Tag| !chart::is_strict(&chart::version_of_tag(tag.as_str()));
+    let warning = |tag: &Tag| {
+        format!("{tag} is not a strict semantic version: Helm pulls it by its exact name, never for a range")
+    };
+    tags.iter().filter(is_odd).map(warning).collect()
 }
 
 fn all_tags(reference: &Reference, mut tags: Vec<Tag>) -> Vec<Tag> {

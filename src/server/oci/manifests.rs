@@ -8,7 +8,7 @@ use super::conditions::{not_modified, precondition};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use crate::registry::PutManifest;
 use crate::server::error::Failure;
-use crate::server::headers::{IMMUTABLE, OCI_SUBJECT, OCI_TAG, REVALIDATE, identify};
+use crate::server::headers::{IMMUTABLE, OCI_SUBJECT, OCI_TAG, REVALIDATE, identify, warn};
 use crate::server::reply::{Content, Reply, add_text, empty, set, set_text, with};
 
 pub(super) async fn get(
@@ -76,6 +76,7 @@ pub(super) async fn put(
     for tag in &stored.tags {
         add_text(&mut reply, OCI_TAG, tag.as_str());
     }
+    warn(&mut reply, stored.warnings.iter().map(String::as_str));
     Ok(reply)
 }
 
