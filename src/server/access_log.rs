@@ -12,6 +12,9 @@ use crate::oci::Action;
 /// The target of access lines, for log filters.
 pub const TARGET: &str = "charthouse::access";
 
+/// What stands for the status of a request that was never answered; no HTTP status, but read by every log tool.
+const CLIENT_GONE: u16 = 499;
+
 /// What a line says beyond the counters; collected while the request is at hand.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -25,7 +28,8 @@ pub(super) struct Line {
     pub(super) remote: Option<IpAddr>,
     pub(super) began: Instant,
     pub(super) received: u64,
-    pub(super) status: StatusCode,
+    /// None when the client was gone before there was an answer.
+    pub(super) status: Option<StatusCode>,
 }
 
 pub(super) fn wanted() -> bool {
@@ -60,7 +64,7 @@ impl Line {
             kind = self.kind,
             repository = %self.repository,
             reference = %self.reference,
-            status = self.status.as_u16(),
+            status = self.status.map_or(CLIENT_GONE, |status| status.as_u16()),
             bytes_in = self.received,
             bytes_out = sent,
             duration_us = self.began.elapsed().as_micros() as u64,

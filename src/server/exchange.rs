@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use actix_http::Method;
 use actix_http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_http::{Method, StatusCode};
 
 use super::access_log::Line;
 use super::connection::InHand;
@@ -61,7 +61,8 @@ fn write_hex(into: &mut [u8], number: u64) {
 pub(super) struct Exchange {
     in_hand: Option<InHand>,
     line: Option<Box<Line>>,
-    expected: u64,
+    /// Bytes of the answer's body, once there is an answer.
+    expected: Option<u64>,
     sent: u64,
 }
 
@@ -70,7 +71,7 @@ impl Exchange {
         if let Some(in_hand) = &in_hand {
             in_hand.begin();
         }
-        Self { in_hand, line: None, expected: 0, sent: 0 }
+        Self { in_hand, line: None, expected: None, sent: 0 }
     }
 
     /// Asks for an access line at the end.
@@ -84,7 +85,7 @@ impl Exchange {
             remote,
             began: Instant::now(),
             received: 0,
-            status: StatusCode::OK,
+            status: None,
         }))
     }
 
@@ -94,7 +95,7 @@ impl Exchange {
 
     /// Announces how many bytes the answer's body will have.
     pub(super) fn expect(&mut self, bytes: u64) {
-        self.expected = bytes;
+        self.expected = Some(bytes);
     }
 
     pub(super) fn sent(&mut self, bytes: u64) {
@@ -108,7 +109,7 @@ impl Drop for Exchange {
             in_hand.end();
         }
         if let Some(line) = &self.line {
-            line.write(self.sent, self.sent == self.expected);
+            line.write(self.sent, self.expected == Some(self.sent));
         }
     }
 }

@@ -147,7 +147,7 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     reply.headers_mut().insert(X_REQUEST_ID, id);
     cors::mark(&services.settings.server.cors, request.head(), &mut reply);
     if let Some(line) = exchange.line() {
-        line.status = reply.status();
+        line.status = Some(reply.status());
         line.received = body.received();
     }
     let head_only = request.method() == Method::HEAD;

@@ -64,6 +64,10 @@ fn filter(log: &Log) -> Result<EnvFilter, ParseError> {
     if level.split(',').any(|directive| directive == "info") && !level.contains("actix_server") {
         filter = filter.add_directive("actix_server=warn".parse()?);
     }
+    // A request that is no HTTP is an error to actix: anybody could fill the log with those.
+    if !level.contains("actix_http") {
+        filter = filter.add_directive("actix_http=off".parse()?);
+    }
     let access = if log.access { "charthouse::access=info" } else { "charthouse::access=off" };
     Ok(filter.add_directive(access.parse()?))
 }
