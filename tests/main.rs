@@ -2,6 +2,7 @@
 
 mod clients;
 mod commands;
+mod durability;
 mod fixtures;
 mod rooms;
 mod support;

@@ -1,0 +1,5 @@
+//! What was acknowledged stays, whatever fails (RELIABILITY.md part C).
+
+mod client;
+mod failing;
+mod ledger;
