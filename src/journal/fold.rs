@@ -4,6 +4,7 @@
 //! place changes nothing, so that every replica and every release agrees on what such a journal means.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use imbl::OrdSet;
@@ -17,6 +18,9 @@ use super::state::{
 };
 use crate::clock::Timestamp;
 use crate::oci::{Digest, RepositoryName, Tag};
+
+/// A fence stays this far behind the time of its commit.
+const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[derive(Debug, Error)]
 pub enum FoldError {
@@ -63,7 +67,7 @@ impl State {
             Op::Unlink { repository, digest } => self.unlink(repository, digest, at),
             Op::Reap { before, blobs, manifests } => self.reap(*before, blobs, manifests, at),
             Op::Purge { objects } => self.purge(objects),
-            Op::Fence { before, swept } => self.raise_fence(*before, *swept),
+            Op::Fence { before, swept } => self.raise_fence(*before, *swept, at),
             Op::Damaged { object } => self.damage(*object),
             Op::Drop {} => self.drop_all(at),
         }
@@ -108,7 +112,8 @@ impl State {
         let extents = at.place(&op.extents);
         let replaced = self.manifest(&op.repository, &op.digest).cloned();
         let names_new = replaced.as_ref().is_none_or(|entry| entry.manifest.extents != extents);
-        if names_new && !self.may_name_all(&extents) {
+        let complete = op.references.iter().all(|digest| self.holds(&op.repository, digest));
+        if !complete || (names_new && !self.may_name_all(&extents)) {
             return;
         }
         self.count_up(&extents);
@@ -132,7 +137,9 @@ impl State {
         repository.manifests.insert(op.digest.clone(), entry);
         match replaced {
             Some(old) => {
-                self.repository_mut(&op.repository).release(&old.manifest, None, at);
+                // The same bytes under another media type may have another subject, or none.
+                let left = (old.manifest.subject != op.subject).then_some(&op.digest);
+                self.repository_mut(&op.repository).release(&old.manifest, left, at);
                 self.count_down(&old.manifest.extents, at);
             }
             None => self.entries += 1,
@@ -240,7 +247,11 @@ impl State {
         }
     }
 
-    fn raise_fence(&mut self, before: Timestamp, swept: Timestamp) {
+    fn raise_fence(&mut self, before: Timestamp, swept: Timestamp, at: At) {
+        // A fence that comes closer would refuse uploads that are under way.
+        if before > at.time.minus(FENCE_AGE) {
+            return;
+        }
         self.fence = self.fence.max(before);
         self.swept = self.swept.max(swept);
         let fence = self.fence;
@@ -300,8 +311,8 @@ impl Repository {
         }
     }
 
-    /// Takes the references of `manifest` back; `gone` is its digest when it is no referrer any more either.
-    fn release(&mut self, manifest: &Manifest, gone: Option<&Digest>, at: At) {
+    /// Takes the references of `manifest` back; `left` is its digest when it refers to its subject no more either.
+    fn release(&mut self, manifest: &Manifest, left: Option<&Digest>, at: At) {
         for reference in manifest.references.iter() {
             let Some(count) = self.references.get_mut(reference) else { continue };
             *count -= 1;
@@ -316,7 +327,7 @@ impl Repository {
                 entry.untagged_since = at.time;
             }
         }
-        let (Some(subject), Some(digest)) = (&manifest.subject, gone) else { return };
+        let (Some(subject), Some(digest)) = (&manifest.subject, left) else { return };
         let Some(referrers) = self.referrers.get_mut(subject) else { return };
         referrers.remove(digest);
         if referrers.is_empty() {

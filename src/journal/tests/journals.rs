@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::*;
 use crate::backend::{Backend, Memory};
 use crate::clock::{Clock, SystemClock};
+use crate::journal::*;
 use crate::oci::{Condition, Digest, MediaType, Namespace, OCI_MANIFEST, RepositoryName, Tag};
 
 async fn open(backend: &Arc<Memory>, mode: Mode) -> Arc<Journals> {

@@ -1,0 +1,162 @@
+//! The middle column of the table in JOURNAL.md section 2: what may be written, against which state.
+
+use super::*;
+use crate::journal::op::Op;
+use crate::journal::proposal::{Body, Change, Decision, NewManifest, Piece, Refusal, decide};
+use crate::oci::{Condition, EtagSet, MediaType, OCI_INDEX, OCI_MANIFEST};
+
+/// Repository `team/app` holds the blobs `b` and `lost` (which is damaged), the manifest `m` of `b` tagged 1.0.0, and the
+/// index `i` of `m`.
+fn state() -> State {
+    let mut journal = Journal::new();
+    journal.on(20).write(&[fence(10)]);
+    journal.write(&[blob("team/app", "b", object(20, 1)), blob("team/app", "lost", object(20, 2))]);
+    journal.write(&[manifest("m", &["b"], &["1.0.0"]), manifest("i", &["m"], &[]), damaged(object(20, 2))]);
+    journal.write(&[blob("team/app", "gone", object(20, 3)), op("unlink", "team/app", "gone")]);
+    journal.write(&[blob("team/app", "purged", object(20, 4)), op("unlink", "team/app", "purged")]);
+    journal.write(&[purge(object(20, 4))]);
+    journal.state
+}
+
+fn upload(repository: RepositoryName, name: &str, id: Uuid) -> Change {
+    let piece = Piece::Object { id, offset: 0, length: 9, crc32c: 0 };
+    Change::Blob { repository, digest: digest(name), content: Body { size: 9, pieces: vec![piece] } }
+}
+
+fn put(name: &str, blobs: &[&str], tags: &[&str], change: impl FnOnce(&mut NewManifest)) -> Change {
+    let mut new = NewManifest {
+        repository: app(),
+        digest: digest(name),
+        media_type: MediaType::parse(OCI_MANIFEST).unwrap(),
+        body: Body::attached(Bytes::from_static(b"body")),
+        blobs: blobs.iter().map(|name| digest(name)).collect(),
+        children: Vec::new(),
+        tags: tags.iter().map(|name| tag(name)).collect(),
+        subject: None,
+        artifact_type: None,
+        annotations: None,
+        chart: None,
+        condition: Condition::default(),
+    };
+    change(&mut new);
+    Change::Manifest(Box::new(new))
+}
+
+fn only_if(name: &str) -> Condition {
+    Condition { if_match: Some(EtagSet::Digests(vec![digest(name)])), if_none_match: None }
+}
+
+fn only_if_absent() -> Condition {
+    Condition { if_match: None, if_none_match: Some(EtagSet::Any) }
+}
+
+/// The ops that were decided on, or why there are none.
+fn decided(change: &Change) -> String {
+    match decide(&state(), change) {
+        Decision::Unchanged => "unchanged".to_owned(),
+        Decision::Refuse(refusal) => {
+            let name = format!("{refusal:?}");
+            name.split('(').next().unwrap_or_default().to_owned()
+        }
+        Decision::Append(draft) => draft.ops.iter().map(op_name).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn op_name(op: &Op) -> String {
+    serde_json::to_value(op).unwrap()["op"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_change_is_decided_as_the_table_says() {
+    let by_tag = |name, condition| Change::Untag { repository: app(), tag: tag(name), condition };
+    let delete = |name, condition| Change::Delete { repository: app(), digest: digest(name), condition };
+    let unlink = |name| Change::Unlink { repository: app(), digest: digest(name) };
+    let mount = |name| Change::Mount { repository: base(), digest: digest(name), from: app() };
+    let into_itself = Change::Mount { repository: app(), digest: digest("b"), from: app() };
+    let any = Condition::default;
+    let cases = [
+        ("a new blob", upload(app(), "new", object(20, 9)), "blob"),
+        ("a blob that is held", upload(app(), "b", object(20, 9)), "unchanged"),
+        ("a blob that another repository holds", upload(base(), "b", object(20, 9)), "mount"),
+        ("a damaged blob is healed", upload(app(), "lost", object(20, 9)), "blob"),
+        ("an object older than the fence", upload(app(), "new", object(9, 9)), "UploadExpired"),
+        ("a condemned object", upload(app(), "new", object(20, 3)), "UploadExpired"),
+        ("a purged object", upload(app(), "new", object(20, 4)), "UploadExpired"),
+        ("a mount", mount("b"), "mount"),
+        ("a mount of what is not there", mount("new"), "BlobUnknown"),
+        ("a mount of what is damaged", mount("lost"), "BlobUnknown"),
+        ("a mount of what is held", into_itself, "unchanged"),
+        ("a manifest", put("n", &["b"], &["2.0.0"], |_| {}), "manifest"),
+        ("a manifest that takes a tag", put("n", &["b"], &["1.0.0", "2.0.0"], |_| {}), "manifest tag"),
+        ("a manifest without its blob", put("n", &["new"], &[], |_| {}), "ReferenceUnknown"),
+        (
+            "an index without its child",
+            put("n", &[], &[], |m| m.children = vec![digest("x")]),
+            "ReferenceUnknown",
+        ),
+        ("an index of a manifest", put("n", &[], &[], |m| m.children = vec![digest("m")]), "manifest"),
+        ("a subject that is not there", put("n", &[], &[], |m| m.subject = Some(digest("x"))), "manifest"),
+        ("a visible manifest", put("m", &["b"], &["1.0.0"], |_| {}), "unchanged"),
+        ("a visible manifest with another tag", put("m", &["b"], &["1.0.0", "2.0.0"], |_| {}), "tag"),
+        (
+            "a visible manifest of another media type",
+            put("m", &["b"], &[], |m| m.media_type = MediaType::parse(OCI_INDEX).unwrap()),
+            "manifest",
+        ),
+        (
+            "a body in a purged object",
+            put("n", &[], &[], |m| {
+                m.body.pieces = vec![Piece::Object { id: object(20, 4), offset: 0, length: 4, crc32c: 0 }]
+            }),
+            "UploadExpired",
+        ),
+        ("only if absent", put("n", &[], &["2.0.0"], |m| m.condition = only_if_absent()), "manifest"),
+        (
+            "only if absent, but is",
+            put("n", &[], &["1.0.0"], |m| m.condition = only_if_absent()),
+            "Precondition",
+        ),
+        ("only if it is m", put("n", &[], &["1.0.0"], |m| m.condition = only_if("m")), "manifest tag"),
+        ("only if it is n", put("n", &[], &["1.0.0"], |m| m.condition = only_if("n")), "Precondition"),
+        (
+            "only if absent, by digest",
+            put("m", &["b"], &[], |m| m.condition = only_if_absent()),
+            "Precondition",
+        ),
+        ("an untag", by_tag("1.0.0", any()), "untag"),
+        ("an untag of nothing", by_tag("2.0.0", any()), "TagUnknown"),
+        ("an untag of another", by_tag("1.0.0", only_if("n")), "Precondition"),
+        ("a deletion", delete("i", any()), "delete"),
+        ("a deletion of nothing", delete("n", any()), "ManifestUnknown"),
+        ("a deletion of a child", delete("m", any()), "Referenced"),
+        ("a deletion of another", delete("i", only_if("m")), "Precondition"),
+        ("an unlink", unlink("lost"), "unlink"),
+        ("an unlink of nothing", unlink("new"), "BlobUnknown"),
+        ("an unlink of what is referred to", unlink("b"), "Referenced"),
+        ("damage", Change::Damaged { object: object(20, 1) }, "damaged"),
+        ("damage that is known", Change::Damaged { object: object(20, 2) }, "unchanged"),
+        ("damage to what nothing names", Change::Damaged { object: object(20, 3) }, "unchanged"),
+    ];
+    for (name, change, expected) in cases {
+        assert_eq!(decided(&change), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_names_what_is_in_the_way() {
+    let refused = |change: &Change| match decide(&state(), change) {
+        Decision::Refuse(refusal) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let missing = put("n", &["b", "new"], &[], |_| {});
+    assert_eq!(refused(&missing), Refusal::ReferenceUnknown(digest("new")));
+    let moved = put("n", &[], &["2.0.0", "1.0.0"], |new| new.condition = only_if_absent());
+    assert_eq!(refused(&moved), Refusal::Precondition(Some(digest("m"))));
+}
+
+#[test]
+fn a_tag_that_moves_says_where_it_pointed() {
+    let Decision::Append(draft) = decide(&state(), &put("n", &[], &["1.0.0"], |_| {})) else { panic!() };
+    let Some(Op::Tag { was: Some(was), .. }) = draft.ops.last() else { panic!("{:?}", draft.ops) };
+    assert_eq!((&was.digest, was.seq), (&digest("m"), 3));
+}

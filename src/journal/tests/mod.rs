@@ -1,0 +1,125 @@
+//! Tests of the journal, by what they look at.
+
+mod commit;
+mod decide;
+mod fold;
+mod journals;
+mod properties;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::fold::FoldError;
+use super::state::State;
+use crate::clock::Timestamp;
+use crate::oci::{Digest, RepositoryName, Tag};
+
+fn app() -> RepositoryName {
+    RepositoryName::parse("team/app").unwrap()
+}
+
+fn base() -> RepositoryName {
+    RepositoryName::parse("team/base").unwrap()
+}
+
+fn digest(of: &str) -> Digest {
+    Digest::sha256(of.as_bytes())
+}
+
+fn tag(name: &str) -> Tag {
+    Tag::parse(name).unwrap()
+}
+
+/// Midnight of a day of January 2026.
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse(&format!("2026-01-{day:02}T00:00:00Z")).unwrap()
+}
+
+/// A data object that was created on `day`.
+fn object(of: u32, n: u128) -> Uuid {
+    Uuid::from_u128(((day(of).micros() / 1_000) as u128) << 80 | 7 << 76 | 2 << 62 | n)
+}
+
+/// A journal written by hand, one commit at a time.
+struct Journal {
+    state: State,
+    today: u32,
+}
+
+impl Journal {
+    fn new() -> Self {
+        Self { state: State::empty(Uuid::nil()), today: 1 }
+    }
+
+    /// The line of the next commit as JSON, for a test to spoil.
+    fn next(&self, ops: &[Value]) -> Value {
+        let (seq, prev, time) = (self.state.seq + 1, &*self.state.link, day(self.today).to_string());
+        json!({"v": 1, "seq": seq, "prev": prev, "time": time, "writer": Uuid::nil(), "nonce": "n", "ops": ops})
+    }
+
+    fn write(&mut self, ops: &[Value]) -> &State {
+        let line = self.next(ops);
+        self.append(&line, "").unwrap();
+        &self.state
+    }
+
+    fn append(&mut self, line: &Value, attached: &str) -> Result<(), FoldError> {
+        let bytes = Bytes::from(format!("{line}\n{attached}"));
+        self.state.fold(self.state.seq + 1, &bytes)
+    }
+
+    fn on(&mut self, day: u32) -> &mut Self {
+        self.today = day;
+        self
+    }
+}
+
+fn blob(repository: &str, name: &str, object: Uuid) -> Value {
+    let extent = json!({"object": object, "offset": 0, "length": 9, "crc32c": "0000000a"});
+    json!({"op": "blob", "by": "b", "request": "r", "repository": repository, "digest": digest(name), "size": 9,
+        "extents": [extent]})
+}
+
+fn manifest(name: &str, references: &[&str], tags: &[&str]) -> Value {
+    let references: Vec<_> = references.iter().map(|name| digest(name)).collect();
+    let media_type = crate::oci::OCI_MANIFEST;
+    json!({"op": "manifest", "by": "b", "request": "r", "repository": "team/app", "digest": digest(name),
+        "media_type": media_type, "size": 9, "extents": [{"attached": [0, 0], "crc32c": "00000000"}],
+        "references": references, "tags": tags})
+}
+
+/// An op of a repository on a digest.
+fn op(name: &str, repository: &str, of: &str) -> Value {
+    json!({"op": name, "by": "b", "request": "r", "repository": repository, "digest": digest(of)})
+}
+
+fn move_tag(name: &str, of: &str) -> Value {
+    json!({"op": "tag", "by": "b", "request": "r", "repository": "team/app", "tag": name, "digest": digest(of),
+        "was": null})
+}
+
+fn untag(name: &str) -> Value {
+    json!({"op": "untag", "by": "b", "request": "r", "repository": "team/app", "tag": name,
+        "was": {"digest": digest("?"), "seq": 1}})
+}
+
+fn reap(before: u32, blobs: &[&str], manifests: &[&str]) -> Value {
+    let of_app =
+        |names: &[&str]| names.iter().map(|name| json!(["team/app", digest(name)])).collect::<Vec<_>>();
+    json!({"op": "reap", "by": "gc", "request": "r", "before": day(before).to_string(), "blobs": of_app(blobs),
+        "manifests": of_app(manifests)})
+}
+
+fn purge(object: Uuid) -> Value {
+    json!({"op": "purge", "by": "gc", "request": "r", "objects": [object]})
+}
+
+fn fence(before: u32) -> Value {
+    let before = day(before).to_string();
+    json!({"op": "fence", "by": "gc", "request": "r", "before": before, "swept": before})
+}
+
+fn damaged(object: Uuid) -> Value {
+    json!({"op": "damaged", "by": "b", "request": "r", "object": object})
+}

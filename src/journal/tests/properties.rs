@@ -1,0 +1,152 @@
+//! Whatever a journal says, folding it neither panics nor loses count, and a checkpoint plus tail says the same.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::journal::commit::{self, Head, Member};
+use crate::journal::op::{Crc32c, ManifestOp, Op, OpExtent, Was};
+use crate::journal::proposal::Draft;
+use crate::journal::state::State;
+use crate::journal::{checkpoint, recount};
+use crate::oci::{Digest, MediaType, OCI_INDEX, OCI_MANIFEST, RepositoryName, Tag};
+
+const DAY: i64 = 86_400_000_000;
+
+fn repositories() -> impl Strategy<Value = RepositoryName> {
+    select(vec!["team/app", "team/base"]).prop_map(|name| RepositoryName::parse(name).unwrap())
+}
+
+fn digests() -> impl Strategy<Value = Digest> {
+    (0..4u8).prop_map(|n| Digest::sha256(&[n]))
+}
+
+fn tags() -> impl Strategy<Value = Tag> {
+    select(vec!["1.0.0", "2.0.0", "latest"]).prop_map(|tag| Tag::parse(tag).unwrap())
+}
+
+/// Days around the beginning of 2026, and the ends of what a commit can say.
+fn times() -> impl Strategy<Value = Timestamp> {
+    let far = ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"];
+    prop_oneof![
+        9 => (0..40i64).prop_map(|day| Timestamp::from_micros(1_767_225_600_000_000 + day * DAY)),
+        1 => select(far.map(|text| Timestamp::parse(text).unwrap()).to_vec()),
+    ]
+}
+
+/// Data objects of different days; one whose uuid has no time and some whose time is none of ours.
+fn objects() -> impl Strategy<Value = Uuid> {
+    let day = |day: u128| Uuid::from_u128((1_767_225_600_000 + day * 86_400_000) << 80 | 7 << 76 | 2 << 62);
+    let other = |text| Uuid::parse_str(text).unwrap();
+    select(vec![
+        day(0),
+        day(10),
+        day(20),
+        Uuid::nil(),
+        Uuid::max(),
+        other("00000000-0000-1000-8000-000000000000"),
+        other("00000000-0000-6000-8000-000000000000"),
+        other("ffffffff-ffff-7fff-bfff-ffffffffffff"),
+    ])
+}
+
+fn extents() -> impl Strategy<Value = Vec<OpExtent>> {
+    let numbers = || select(vec![0, 1, 7, u64::MAX]);
+    let object = (objects(), numbers(), numbers()).prop_map(|(object, offset, length)| OpExtent::Object {
+        object,
+        offset,
+        length,
+        crc32c: Crc32c(7),
+    });
+    let attached = (numbers(), numbers())
+        .prop_map(|(at, length)| OpExtent::Attached { attached: [at, length], crc32c: Crc32c(u32::MAX) });
+    vec(prop_oneof![3 => object, 1 => attached], 0..3)
+}
+
+fn manifests() -> impl Strategy<Value = Op> {
+    let types = select(vec![OCI_MANIFEST, OCI_INDEX]).prop_map(|text| MediaType::parse(text).unwrap());
+    let what = (repositories(), digests(), types, any::<u64>(), extents());
+    (what, vec(digests(), 0..3), vec(tags(), 0..3), option::of(digests())).prop_map(
+        |((repository, digest, media_type, size, extents), references, tags, subject)| {
+            Op::Manifest(Box::new(ManifestOp {
+                repository,
+                digest,
+                media_type,
+                size,
+                extents,
+                references,
+                tags,
+                subject,
+                artifact_type: None,
+                annotations: Some([("a".to_owned(), "b".to_owned())].into()),
+                chart: Some(serde_json::json!({"name": "app"})),
+            }))
+        },
+    )
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let was = || (digests(), any::<u64>()).prop_map(|(digest, seq)| Was { digest, seq });
+    let held = || vec((repositories(), digests()), 0..4);
+    prop_oneof![
+        4 => (repositories(), digests(), any::<u64>(), extents())
+            .prop_map(|(repository, digest, size, extents)| Op::Blob { repository, digest, size, extents }),
+        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Mount { repository, digest }),
+        6 => manifests(),
+        2 => (repositories(), tags(), digests(), option::of(was()))
+            .prop_map(|(repository, tag, digest, was)| Op::Tag { repository, tag, digest, was }),
+        2 => (repositories(), tags(), was()).prop_map(|(repository, tag, was)| Op::Untag { repository, tag, was }),
+        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Delete { repository, digest }),
+        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Unlink { repository, digest }),
+        1 => (times(), held(), held())
+            .prop_map(|(before, blobs, manifests)| Op::Reap { before, blobs, manifests }),
+        1 => vec(objects(), 0..4).prop_map(|objects| Op::Purge { objects }),
+        1 => (times(), times()).prop_map(|(before, swept)| Op::Fence { before, swept }),
+        1 => objects().prop_map(|object| Op::Damaged { object }),
+        1 => Just(Op::Drop {}),
+    ]
+}
+
+fn next_commit(state: &State, time: Timestamp, ops: Vec<Op>) -> Bytes {
+    let head = Head {
+        seq: state.seq + 1,
+        prev: state.link.to_string(),
+        time,
+        writer: Uuid::nil(),
+        nonce: "n".to_owned(),
+    };
+    let member =
+        Member { draft: Draft { ops, attachments: Vec::new() }, by: "anybody".into(), request: "r".into() };
+    commit::encode(&head, vec![member]).unwrap().concat().into()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_ops_fold_without_losing_count_and_like_a_checkpoint_plus_tail(
+        commits in vec((times(), vec(ops(), 1..5)), 1..16),
+        checkpoint_at in 0..16usize,
+    ) {
+        let mut state = State::empty(Uuid::nil());
+        let mut restored = None;
+        for (i, (time, ops)) in commits.into_iter().enumerate() {
+            let bytes = next_commit(&state, time, ops);
+            let seq = state.seq + 1;
+            state.fold(seq, &bytes).unwrap();
+            prop_assert_eq!(recount::contradiction(&state), None);
+            if i == checkpoint_at {
+                restored = Some(checkpoint::read(&checkpoint::write(&state).unwrap()).unwrap().state);
+            } else if let Some(restored) = &mut restored {
+                restored.fold(seq, &bytes).unwrap();
+            }
+        }
+        if let Some(restored) = restored {
+            prop_assert_eq!(restored, state);
+        }
+    }
+}
