@@ -58,16 +58,17 @@ pub use open::open;
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     // Threads of its own for the storage: it outlives every worker that answers requests.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("store").build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let signals = Signals::listen()?;
         let services = open(settings).await?;
         let listen = services.settings.server.listen;
         let mut server = start(Arc::new(services)).with_context(|| format!("cannot listen on {listen}"))?;
         info!(target: "charthouse", "listening on http://{}", server.addr());
-        let ended = until_signalled(&mut server, signals).await;
-        server.services().registry.shutdown().await;
-        ended
-    })
+        until_signalled(&mut server, signals).await
+    });
+    // A second signal does not wait for a store that hangs.
+    runtime.shutdown_background();
+    ended
 }
 
 /// What requests are answered from.

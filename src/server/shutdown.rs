@@ -1,6 +1,7 @@
 //! The end of a server: drained on the first signal, cut on the second.
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,7 +29,8 @@ impl Signals {
     }
 }
 
-/// Returns when a signal has come and requests in flight have ended, or their time is over.
+/// Returns when a signal has come, requests in flight have ended or their time is over, and the registry has written
+/// its last.
 pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Signals) -> anyhow::Result<()> {
     tokio::select! {
         name = signals.next() => info!("{name}: draining"),
@@ -38,8 +40,14 @@ pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Sig
         }
     }
     server.stop(true);
+    let registry = Arc::clone(server.services().registry());
+    let drained = async {
+        server.ended().await.context("the listener failed while draining")?;
+        registry.shutdown().await;
+        Ok(())
+    };
     tokio::select! {
-        ended = server.ended() => ended.context("the listener failed while draining"),
+        drained = drained => drained,
         name = signals.next() => {
             server.stop(false);
             bail!("{name} while draining: requests in flight were cut")
