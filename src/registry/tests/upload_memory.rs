@@ -93,22 +93,38 @@ impl Backend for GaugedStore {
     }
 }
 
-#[tokio::test]
-async fn a_hundred_uploads_share_the_memory_of_a_few() {
-    const MEMORY: usize = 4 << 20;
+async fn gauged(limits: Limits) -> (Arc<Registry>, Arc<Gauge>) {
     let gauge = Arc::new(Gauge::default());
     let backend: Arc<dyn Backend> = Arc::new(GaugedStore(Memory::new(), gauge.clone()));
     let clock = Arc::new(SystemClock::default());
     let journals = Journals::open(backend.clone(), clock.clone(), Options::default()).await.unwrap();
+    (Registry::new(journals, backend, clock, limits), gauge)
+}
+
+async fn push_gauged(registry: &Registry, gauge: Arc<Gauge>, bytes: &[u8]) -> Digest {
+    let (digest, mut incoming) = (Digest::sha256(bytes), GaugedBody(body(bytes), gauge));
+    registry.upload(&name("team/app"), &digest, &mut incoming, &who()).await.unwrap();
+    digest
+}
+
+#[tokio::test]
+async fn one_upload_has_at_most_two_objects_on_their_way() {
+    let (registry, gauge) = gauged(Limits { extent: 100_000, ..Limits::default() }).await;
+    push_gauged(&registry, gauge.clone(), &noise(2_000_000, 1)).await;
+    let most = gauge.most.load(Ordering::SeqCst);
+    assert!((200_000..=310_000).contains(&most), "{most} bytes were held");
+}
+
+#[tokio::test]
+async fn a_hundred_uploads_share_the_memory_of_a_few() {
+    const MEMORY: usize = 4 << 20;
     let limits = Limits { extent: 1 << 20, upload_memory: MEMORY, ..Limits::default() };
-    let registry = Registry::new(journals, backend, clock, limits);
+    let (registry, gauge) = gauged(limits).await;
     let uploads = (0..100).map(|seed| {
         let (registry, gauge) = (registry.clone(), gauge.clone());
         tokio::spawn(async move {
             let bytes = noise(700_000, seed);
-            let (digest, mut incoming) = (Digest::sha256(&bytes), GaugedBody(body(&bytes), gauge));
-            registry.upload(&name("team/app"), &digest, &mut incoming, &who()).await.unwrap();
-            (digest, bytes)
+            (push_gauged(&registry, gauge, &bytes).await, bytes)
         })
     });
     let all = futures_util::future::join_all(uploads);
