@@ -1,8 +1,14 @@
 //! Every integration test in one binary: it links once and shares `support`.
 
+mod bad_input;
 mod clients;
 mod commands;
+mod conformance;
 mod durability;
 mod fixtures;
 mod rooms;
 mod support;
+
+/// Counts the heap, for the tests that watch it.
+#[global_allocator]
+static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;

@@ -1,0 +1,79 @@
+//! What a bad request costs: peak heap for each case, and resident memory over many rounds of all of them.
+//!
+//! The heap counter is the global allocator of the whole test binary, and the harness runs tests at the same time.
+//! So this test runs its own binary again, for this one test alone, in a process where nothing else allocates.
+//! The client shares that process: it sends bytes prepared beforehand and keeps only the short answers.
+
+use std::process::Command;
+
+use tokio::runtime::Builder;
+
+use super::{Ground, fault};
+use crate::HEAP;
+use crate::support::app::{Kind, TestServer};
+
+const ALONE: &str = "CHARTHOUSE_TEST_ALONE";
+const MIB: usize = 1 << 20;
+const ROUNDS: usize = 20;
+
+#[test]
+fn no_case_costs_a_mebibyte_more_than_its_body_and_none_leaves_anything_behind() {
+    if std::env::var_os(ALONE).is_some() {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        return runtime.block_on(measure());
+    }
+    let this_test = concat!(
+        module_path!(),
+        "::no_case_costs_a_mebibyte_more_than_its_body_and_none_leaves_anything_behind"
+    );
+    let this_test = this_test.split_once("::").expect("the crate's name first").1;
+    let alone = Command::new(std::env::current_exe().expect("this binary"))
+        .args([this_test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .output()
+        .expect("this binary again");
+    let said = String::from_utf8_lossy(&alone.stdout);
+    assert!(alone.status.success(), "{said}{}", String::from_utf8_lossy(&alone.stderr));
+    assert!(said.contains("1 passed"), "the test did not run: {said}");
+    println!("{said}");
+}
+
+async fn measure() {
+    let server = TestServer::start(Kind::Memory).await;
+    let ground = Ground::prepare(&server).await;
+    let cases = ground.cases();
+    let (mut costly, mut after_second) = (Vec::new(), 0);
+    for round in 1..=ROUNDS {
+        for case in &cases {
+            let before = HEAP.current_usage();
+            HEAP.reset_peak_usage();
+            if let Some(fault) = fault(server.addr, case).await {
+                panic!("{fault}");
+            }
+            let cost = HEAP.peak_usage().saturating_sub(before);
+            // The first round warms caches and thread-local buffers.
+            if round > 1 && cost > case.wire.len() + MIB {
+                costly.push(format!("{}: {cost} bytes for {}", case.name, case.wire.len()));
+            }
+        }
+        if round == 2 {
+            after_second = resident();
+        }
+    }
+    costly.sort();
+    costly.dedup();
+    assert!(costly.is_empty(), "cases that cost too much:\n{}", costly.join("\n"));
+    let (before, after) = (after_second / 1024, resident() / 1024);
+    println!(
+        "{} cases, {ROUNDS} rounds: {before} KiB resident after round 2, {after} KiB at the end",
+        cases.len()
+    );
+    assert!(after <= before + 8 * 1024, "resident memory grew from {before} KiB to {after} KiB");
+}
+
+/// Resident memory of this process, in bytes (proc(5), "VmRSS").
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("a number of kB") * 1024
+}

@@ -1,0 +1,167 @@
+//! Bad input: each case gets a 4xx that names the rule it broke, never a 5xx, never a panic, never much memory.
+//!
+//! The cases are tables, one file for each part of a request; `every_case_is_refused_by_name` sends them all to
+//! each backend, `memory` repeats them in a process of their own and watches the heap.
+
+mod documents;
+mod framing;
+mod headers;
+mod memory;
+mod names;
+mod panics;
+mod paths;
+mod random;
+mod uploads;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::support::artifact::{Image, image, index};
+use crate::support::http::{Connection, Request, Response};
+use crate::support::registry::{ERROR_CODES, location};
+use crate::support::app::{TestServer, on_every_backend};
+
+/// One request and what must come back.
+struct Case {
+    name: String,
+    method: String,
+    wire: Vec<u8>,
+    expected: Expected,
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    /// One of these statuses, and an error body with one of these codes.
+    Refused(&'static [u16], &'static [&'static str]),
+    /// Any 4xx with an error body: several rules are broken, or no code of the specification fits.
+    Rule,
+    /// Not framed as HTTP: any 4xx or a closed connection, and nothing behind it is taken for a request.
+    Framing,
+    /// Unusual, but no rule is broken: any answer below 500.
+    Unusual,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, request: Request, expected: Expected) -> Self {
+        Self { name: name.into(), method: request.method.clone(), wire: request.bytes(), expected }
+    }
+
+    /// A request written out by hand.
+    fn raw(name: impl Into<String>, wire: impl Into<Vec<u8>>, expected: Expected) -> Self {
+        let wire = wire.into();
+        let method = String::from_utf8_lossy(&wire).split(' ').next().unwrap_or_default().to_owned();
+        Self { name: name.into(), method, wire, expected }
+    }
+}
+
+/// What the registry holds while the cases arrive: an image, an index and an upload of 10 bytes.
+struct Ground {
+    image: Image,
+    session: String,
+}
+
+impl Ground {
+    async fn prepare(server: &TestServer) -> Self {
+        let image = image("ground");
+        server.push_image("team/app", "1.0.0", &image).await;
+        server.push_manifest("team/app", "all", &index(&[&image.manifest])).await;
+        let session = server.start_upload("team/app").await;
+        let session = location(&server.send(Request::patch(session, "ten bytes.")).await);
+        Self { image, session }
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = names::cases();
+        cases.extend(paths::cases());
+        cases.extend(headers::cases(self));
+        cases.extend(uploads::cases(self));
+        cases.extend(documents::cases(self));
+        cases.extend(framing::cases(self));
+        cases
+    }
+}
+
+/// Sends the case; what is wrong with the answer, if anything.
+async fn fault(addr: SocketAddr, case: &Case) -> Option<String> {
+    let answer = tokio::time::timeout(Duration::from_secs(20), answer(addr, case)).await;
+    let wrong = match answer {
+        Err(_) => Some("no answer within 20 seconds".to_owned()),
+        Ok(Ok(reply)) => judge(case, &reply),
+        Ok(Err(error)) => match (case.expected, error.kind()) {
+            (Expected::Framing, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => None,
+            _ => Some(format!("no answer: {error}")),
+        },
+    };
+    wrong.map(|wrong| format!("{}: {wrong}", case.name))
+}
+
+async fn answer(addr: SocketAddr, case: &Case) -> std::io::Result<Response> {
+    let mut connection = Connection::open(addr).await?;
+    let reply = connection.exchange(&case.wire, &case.method).await?;
+    if matches!(case.expected, Expected::Framing) {
+        // Whatever was smuggled behind the broken request must not be answered.
+        let _ = connection.finish().await;
+        if let Ok(second) = connection.receive("GET").await {
+            return Err(std::io::Error::other(format!("a second answer, {}", second.status)));
+        }
+    }
+    Ok(reply)
+}
+
+fn judge(case: &Case, reply: &Response) -> Option<String> {
+    let seen = format!("{} {}", reply.status, reply.text());
+    match case.expected {
+        Expected::Unusual => (reply.status >= 500).then_some(seen),
+        Expected::Framing => (!(400..500).contains(&reply.status)).then_some(seen),
+        Expected::Rule if !(400..500).contains(&reply.status) => Some(seen),
+        Expected::Refused(statuses, _) if !statuses.contains(&reply.status) => {
+            Some(format!("{seen}, and not one of {statuses:?}"))
+        }
+        _ if case.method == "HEAD" => None,
+        Expected::Rule => named_rule(reply, &ERROR_CODES),
+        Expected::Refused(_, codes) => named_rule(reply, codes),
+    }
+}
+
+/// What is wrong with the error body: it must have one of `codes` and a message.
+fn named_rule(reply: &Response, codes: &[&str]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let error = &body["errors"][0];
+    let code = error["code"].as_str().unwrap_or_default();
+    let message = error["message"].as_str().unwrap_or_default();
+    let good = codes.contains(&code) && !message.is_empty();
+    (!good).then(|| format!("{} {}, and not one of {codes:?} with a message", reply.status, reply.text()))
+}
+
+#[tokio::test]
+async fn every_case_is_refused_by_name() {
+    let panics = panics::count();
+    on_every_backend(async |server| {
+        let ground = Ground::prepare(&server).await;
+        let cases = ground.cases();
+        assert!(cases.len() >= 400, "only {} cases", cases.len());
+        let mut faults = Vec::new();
+        for case in &cases {
+            faults.extend(fault(server.addr, case).await);
+        }
+        assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
+
+        // None of it harmed what was there.
+        let tags = server.get("/v2/team/app/tags/list").await.json();
+        assert_eq!(tags["tags"], serde_json::json!(["1.0.0", "all"]));
+        assert_eq!(server.get("/v2/_catalog").await.json()["repositories"], serde_json::json!(["team/app"]));
+        assert_eq!(server.get(&ground.session).await.header("range"), Some("0-9"));
+    })
+    .await;
+    assert_eq!(panics::count(), panics, "a server thread panicked");
+}
+
+#[test]
+fn case_names_are_unique() {
+    let ground = Ground { image: image("ground"), session: "/v2/team/app/blobs/uploads/x".into() };
+    let mut names: Vec<_> = ground.cases().into_iter().map(|case| case.name).collect();
+    names.sort();
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}

@@ -1,0 +1,140 @@
+//! The real application inside the test's process, on an ephemeral loopback port, over each backend.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use charthouse::backend::{Backend, Fs, Memory};
+use charthouse::clock::{Clock, SystemClock};
+use charthouse::config::Settings;
+use charthouse::journal::{Journals, Mode, Options};
+use charthouse::registry::{Limits, Registry};
+use charthouse::server::{RunningServer, Services, start};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use super::http::{self, Request, Response};
+
+/// What a test server stores its blobs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Memory,
+    Fs,
+    /// `memory` in shared mode: every read that must be current makes a head check.
+    Shared,
+}
+
+const KINDS: [Kind; 3] = [Kind::Memory, Kind::Fs, Kind::Shared];
+
+/// Runs `check` against a fresh server on every backend. The last line printed before a failure names it.
+pub async fn on_every_backend(check: impl AsyncFn(TestServer)) {
+    for kind in KINDS {
+        println!("on backend {kind:?}:");
+        check(TestServer::start(kind).await).await;
+    }
+}
+
+/// A server with a storage runtime of its own, so that stopping it leaves nothing of it behind.
+pub struct TestServer {
+    pub addr: SocketAddr,
+    running: RunningServer,
+    storage: Option<Runtime>,
+    folder: Option<TempDir>,
+}
+
+impl TestServer {
+    pub async fn start(kind: Kind) -> Self {
+        match kind {
+            Kind::Memory => Self::over(Arc::new(Memory::new()), Mode::Single).await,
+            Kind::Shared => Self::over(Arc::new(Memory::new()), Mode::Shared).await,
+            Kind::Fs => Self::over_folder(TempDir::new().expect("a folder")).await,
+        }
+    }
+
+    /// Two replicas in shared mode over one memory backend.
+    pub async fn replicas() -> (Self, Self) {
+        let store = Arc::new(Memory::new());
+        (Self::over(store.clone(), Mode::Shared).await, Self::over(store, Mode::Shared).await)
+    }
+
+    /// Stops this server and starts another one over the same folder.
+    pub async fn restart(mut self) -> Self {
+        let folder = self.folder.take().expect("only a server over a folder can be restarted");
+        self.running.stop(false);
+        self.running.ended().await.expect("the listener ends");
+        let storage = self.storage.take().expect("it runs until it is stopped");
+        drop(self);
+        // Its last tasks let go of the folder's lock; a runtime must not be waited for on another one.
+        let ended = tokio::task::spawn_blocking(move || storage.shutdown_timeout(Duration::from_secs(10)));
+        ended.await.expect("the storage's runtime ends");
+        Self::over_folder(folder).await
+    }
+
+    async fn over_folder(folder: TempDir) -> Self {
+        let store = open_folder(folder.path()).await;
+        Self { folder: Some(folder), ..Self::over(store, Mode::Single).await }
+    }
+
+    async fn over(store: Arc<dyn Backend>, mode: Mode) -> Self {
+        let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let handle = storage.handle().clone();
+        let opening = storage.spawn(async move {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+            let options = Options { mode, ..Options::default() };
+            let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
+            let journals = journals.expect("an empty or a good store");
+            let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default());
+            Services::new(settings(), registry, handle, &*clock)
+        });
+        let services = opening.await.expect("the store opens");
+        let running = start(Arc::new(services)).expect("a free port");
+        Self { addr: running.addr(), running, storage: Some(storage), folder: None }
+    }
+
+    /// The reply to `request`; panics when the server gives none.
+    #[track_caller]
+    pub fn send(&self, request: Request) -> impl Future<Output = Response> {
+        let (addr, caller) = (self.addr, std::panic::Location::caller());
+        async move {
+            match http::send(addr, &request).await {
+                Ok(response) => response,
+                Err(error) => panic!("{caller}: no reply to {} {}: {error}", request.method, request.target()),
+            }
+        }
+    }
+
+    pub async fn get(&self, target: impl Into<String>) -> Response {
+        self.send(Request::get(target)).await
+    }
+
+    pub async fn head(&self, target: impl Into<String>) -> Response {
+        self.send(Request::head(target)).await
+    }
+
+    pub async fn delete(&self, target: impl Into<String>) -> Response {
+        self.send(Request::delete(target)).await
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.running.stop(false);
+        if let Some(storage) = self.storage.take() {
+            storage.shutdown_background();
+        }
+    }
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.server.listen.set_port(0);
+    settings.server.workers = 2;
+    settings
+}
+
+async fn open_folder(root: &Path) -> Arc<dyn Backend> {
+    let root = root.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Fs::open(&root, Duration::from_secs(10)));
+    Arc::new(opened.await.expect("no panic").expect("a folder that can be opened"))
+}
