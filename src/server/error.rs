@@ -146,7 +146,7 @@ fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
         Refusal::ManifestUnknown(_) | Refusal::TagUnknown(_) => {
             (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
-        Refusal::ReferenceUnknown(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
+        Refusal::ReferenceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
         Refusal::Referenced(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
         Refusal::Precondition(_) => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
         Refusal::UploadExpired => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),

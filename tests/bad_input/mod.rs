@@ -17,10 +17,10 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Image, image, index};
 use crate::support::http::{Connection, Request, Response};
 use crate::support::registry::{ERROR_CODES, location};
-use crate::support::app::{TestServer, on_every_backend};
 
 /// One request and what must come back.
 struct Case {
@@ -44,6 +44,7 @@ enum Expected {
 
 impl Case {
     fn new(name: impl Into<String>, request: Request, expected: Expected) -> Self {
+        let expected = rule_of_the_target(request.target()).unwrap_or(expected);
         Self { name: name.into(), method: request.method.clone(), wire: request.bytes(), expected }
     }
 
@@ -53,6 +54,18 @@ impl Case {
         let method = String::from_utf8_lossy(&wire).split(' ').next().unwrap_or_default().to_owned();
         Self { name: name.into(), method, wire, expected }
     }
+}
+
+/// Rules that hold for a target as a whole, and so come before those of the names, tags and digests in it.
+fn rule_of_the_target(target: &str) -> Option<Expected> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if path.len() > 1024 {
+        return Some(Expected::Refused(&[414], &["UNSUPPORTED"]));
+    }
+    if path.starts_with("/v2") && path.contains(['%', '\\']) {
+        return Some(Expected::Refused(&[400], &["NAME_INVALID"]));
+    }
+    query.contains("%00").then_some(Expected::Refused(&[400], &["UNSUPPORTED"]))
 }
 
 /// What the registry holds while the cases arrive: an image, an index and an upload of 10 bytes.
@@ -98,15 +111,15 @@ async fn fault(addr: SocketAddr, case: &Case) -> Option<String> {
 
 async fn answer(addr: SocketAddr, case: &Case) -> std::io::Result<Response> {
     let mut connection = Connection::open(addr).await?;
-    let reply = connection.exchange(&case.wire, &case.method).await?;
-    if matches!(case.expected, Expected::Framing) {
-        // Whatever was smuggled behind the broken request must not be answered.
-        let _ = connection.finish().await;
-        if let Ok(second) = connection.receive("GET").await {
-            return Err(std::io::Error::other(format!("a second answer, {}", second.status)));
-        }
+    if !matches!(case.expected, Expected::Framing) {
+        return connection.exchange(&case.wire, &case.method).await;
     }
-    Ok(reply)
+    let reply = connection.exchange_last(&case.wire, &case.method).await?;
+    // Whatever was smuggled behind the broken request must not be answered.
+    match connection.receive("GET").await {
+        Ok(second) => Err(std::io::Error::other(format!("a second answer, {}", second.status))),
+        Err(_) => Ok(reply),
+    }
 }
 
 fn judge(case: &Case, reply: &Response) -> Option<String> {

@@ -1,11 +1,11 @@
 //! `GET` and `HEAD` of blobs, and their ranges (distribution-spec "Pulling blobs", RFC 9110 section 14).
 
+use crate::support::app::on_every_backend;
 use crate::support::artifact::{Blob, image, noise};
 use crate::support::http::Request;
 use crate::support::registry::{
     assert_blob_served, assert_refused, assert_status, blob_path, error_code, manifest_path,
 };
-use crate::support::app::on_every_backend;
 
 #[tokio::test]
 async fn a_blob_is_served_with_exact_length_and_digest() {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::image;
 use crate::support::registry::{assert_refused, assert_status, next_page};
-use crate::support::app::{TestServer, on_every_backend};
 
 /// In byte order of the whole name: `-` and `.` stand before `/`, and `/` before letters and digits.
 const REPOSITORIES: [&str; 7] = ["app", "app-x", "app/sub", "app0", "team/app", "team/app/sub", "zoo"];

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Blob, noise};
 use crate::support::http::{Connection, Request, Response};
 use crate::support::registry::{
     assert_blob_served, assert_refused, assert_status, blob_path, location, with_digest,
 };
-use crate::support::app::{TestServer, on_every_backend};
 
 /// A chunk that says where it belongs: `Content-Range: first-last`, without a unit.
 fn chunk(session: &str, blob: &Blob, first: usize, end: usize) -> Request {

@@ -1,12 +1,12 @@
 //! Conditional requests: create-only tags, compare-and-set, and 304 for who has the current answer
 //! (RFC 9110 section 13).
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Image, image, referrer};
 use crate::support::http::Request;
 use crate::support::registry::{
     assert_manifest_served, assert_status, error_code, manifest_path, put_manifest,
 };
-use crate::support::app::{TestServer, on_every_backend};
 
 fn etag(image: &Image) -> String {
     format!("\"{}\"", image.manifest.digest)

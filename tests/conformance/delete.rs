@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
+use crate::support::app::on_every_backend;
 use crate::support::artifact::{Blob, image, index, noise};
 use crate::support::registry::{
     assert_blob_served, assert_manifest_served, assert_refused, assert_status, blob_path, manifest_path,
 };
-use crate::support::app::on_every_backend;
 
 #[tokio::test]
 async fn deleting_a_tag_removes_the_tag_only() {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Blob, Image, chart};
 use crate::support::http::{Connection, Response};
 use crate::support::registry::{assert_status, location, put_manifest};
-use crate::support::app::{TestServer, on_every_backend};
 
 /// The manifest types oras-go asks for, in its order.
 const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \

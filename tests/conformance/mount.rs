@@ -1,12 +1,12 @@
 //! Mounting a blob of another repository (distribution-spec "Mounting a blob from another repository", end-11).
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Blob, image, noise};
 use crate::support::http::{Request, Response};
 use crate::support::registry::{
     assert_blob_served, assert_manifest_served, assert_refused, assert_status, blob_path, location,
     with_digest,
 };
-use crate::support::app::{TestServer, on_every_backend};
 
 async fn mount(server: &TestServer, into: &str, digest: &str, from: Option<&str>) -> Response {
     let from = from

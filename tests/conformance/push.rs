@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::support::app::on_every_backend;
 use crate::support::artifact::{Blob, noise};
 use crate::support::http::{Connection, Request};
 use crate::support::registry::{
     assert_blob_served, assert_refused, assert_status, blob_path, location, with_digest,
 };
-use crate::support::app::on_every_backend;
 
 #[tokio::test]
 async fn post_then_put_stores_a_blob() {

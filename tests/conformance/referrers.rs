@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{
     Blob, Document, EMPTY_JSON, HELM_CONFIG, IMAGE_INDEX, IMAGE_LAYER, IMAGE_MANIFEST, Image, image, index,
     referrer,
 };
 use crate::support::http::Response;
 use crate::support::registry::{assert_refused, assert_status, manifest_path};
-use crate::support::app::{TestServer, on_every_backend};
 
 const SIGNATURE: &str = "application/vnd.test.signature.v1";
 const SBOM: &str = "application/vnd.test.sbom+json; v=1";

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
+use crate::support::app::TestServer;
 use crate::support::artifact::{Blob, image, noise, referrer};
 use crate::support::http::Request;
 use crate::support::registry::{
     assert_blob_served, assert_manifest_served, assert_status, blob_path, location, manifest_path,
     put_manifest,
 };
-use crate::support::app::TestServer;
 
 #[tokio::test]
 async fn a_push_is_visible_on_the_other_replica_at_once() {

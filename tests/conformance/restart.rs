@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
+use crate::support::app::{Kind, TestServer};
 use crate::support::artifact::{Blob, image, noise, referrer};
 use crate::support::http::Request;
 use crate::support::registry::{
     assert_blob_served, assert_manifest_served, assert_refused, assert_status, location, manifest_path,
     with_digest,
 };
-use crate::support::app::{Kind, TestServer};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {

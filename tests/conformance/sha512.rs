@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::app::on_every_backend;
 use crate::support::artifact::{
     Blob, Document, IMAGE_CONFIG, IMAGE_LAYER, IMAGE_MANIFEST, Image, image, index, noise, referrer,
 };
@@ -10,7 +11,6 @@ use crate::support::registry::{
     assert_blob_served, assert_manifest_served, assert_refused, assert_status, blob_path, location,
     manifest_path, with_digest,
 };
-use crate::support::app::on_every_backend;
 
 /// An image whose blobs and manifest are all named by SHA-512.
 fn image_of_sha512(seed: &str) -> Image {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::image;
 use crate::support::http::Response;
 use crate::support::registry::{assert_refused, assert_status, manifest_path, next_page};
-use crate::support::app::{TestServer, on_every_backend};
 
 /// In byte order: digits, upper case, `_`, lower case.
 const SORTED: [&str; 9] = ["0.1.0", "1.0.0", "1.10.0", "1.2.0", "A", "Z", "_x", "a", "b"];

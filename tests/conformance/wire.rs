@@ -1,9 +1,9 @@
 //! What holds for every endpoint: the support probe, HEAD, error bodies, compression, methods.
 
+use crate::support::app::on_every_backend;
 use crate::support::artifact::{Blob, IMAGE_INDEX, IMAGE_MANIFEST, image, index, referrer, sha256};
 use crate::support::http::{Connection, Request};
 use crate::support::registry::{assert_refused, assert_status, blob_path, error_code, manifest_path};
-use crate::support::app::on_every_backend;
 
 const ABSENT: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
 

@@ -72,8 +72,9 @@ impl TestServer {
     }
 
     async fn over_folder(folder: TempDir) -> Self {
-        let store = open_folder(folder.path()).await;
-        Self { folder: Some(folder), ..Self::over(store, Mode::Single).await }
+        let mut server = Self::over(open_folder(folder.path()).await, Mode::Single).await;
+        server.folder = Some(folder);
+        server
     }
 
     async fn over(store: Arc<dyn Backend>, mode: Mode) -> Self {
@@ -99,7 +100,9 @@ impl TestServer {
         async move {
             match http::send(addr, &request).await {
                 Ok(response) => response,
-                Err(error) => panic!("{caller}: no reply to {} {}: {error}", request.method, request.target()),
+                Err(error) => {
+                    panic!("{caller}: no reply to {} {}: {error}", request.method, request.target())
+                }
             }
         }
     }

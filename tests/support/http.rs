@@ -173,11 +173,6 @@ impl Connection {
         self.write.write_all(bytes).await
     }
 
-    /// Says that nothing more will be sent.
-    pub async fn finish(&mut self) -> Result<()> {
-        self.write.shutdown().await
-    }
-
     /// The final reply to a request of `method`; interim ones (1xx) are skipped.
     pub async fn receive(&mut self, method: &str) -> Result<Response> {
         receive(&mut self.read, method).await
@@ -185,8 +180,21 @@ impl Connection {
 
     /// Sends and receives at the same time: a server may refuse a body before it has read all of it.
     pub async fn exchange(&mut self, bytes: &[u8], method: &str) -> Result<Response> {
+        self.send_and_receive(bytes, method, false).await
+    }
+
+    /// The same, and says that nothing more will be sent.
+    pub async fn exchange_last(&mut self, bytes: &[u8], method: &str) -> Result<Response> {
+        self.send_and_receive(bytes, method, true).await
+    }
+
+    async fn send_and_receive(&mut self, bytes: &[u8], method: &str, last: bool) -> Result<Response> {
         let sending = async {
+            // A server that has refused need not take the rest: its answer counts.
             let _ = self.write.write_all(bytes).await;
+            if last {
+                let _ = self.write.shutdown().await;
+            }
             std::future::pending::<()>().await;
         };
         tokio::select! {

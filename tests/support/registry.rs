@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::app::TestServer;
 use super::artifact::{Blob, Document, Image, sha256};
 use super::http::{Request, Response};
-use super::app::TestServer;
 
 /// The codes of the specification; no other may appear in a reply (distribution-spec, "Error Codes").
 pub const ERROR_CODES: [&str; 14] = [

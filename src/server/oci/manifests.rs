@@ -82,7 +82,11 @@ pub(super) async fn put(
 
 /// What the client says the manifest is; without it the manifest's own field would have to be believed.
 fn media_type(headers: &HeaderMap) -> Result<MediaType, Failure> {
-    let value = headers.get(CONTENT_TYPE).ok_or(Failure::ContentType("is missing"))?;
+    let mut values = headers.get_all(CONTENT_TYPE);
+    let value = values.next().ok_or(Failure::ContentType("is missing"))?;
+    if values.next().is_some() {
+        return Err(Failure::ContentType("stands more than once"));
+    }
     let text = value.to_str().map_err(|_| Failure::ContentType("is not ASCII"))?;
     MediaType::parse_header(text).map_err(|_| Failure::ContentType("is not a media type"))
 }

@@ -129,6 +129,9 @@ pub(in crate::server) fn point_to(
 
 /// `Content-Range: first-last`, where there is one.
 fn span(headers: &HeaderMap) -> Result<Option<UploadRange>, Failure> {
-    let Some(value) = headers.get(CONTENT_RANGE) else { return Ok(None) };
-    Ok(Some(UploadRange::parse(value.to_str().unwrap_or_default())?))
+    let mut values = headers.get_all(CONTENT_RANGE);
+    let Some(value) = values.next() else { return Ok(None) };
+    // Which of two is meant nobody can know.
+    let only = value.to_str().ok().filter(|_| values.next().is_none());
+    Ok(Some(UploadRange::parse(only.unwrap_or_default())?))
 }
