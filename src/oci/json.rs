@@ -1,11 +1,13 @@
 //! A strict look at a JSON document before it is read: whatever two readers could understand differently is refused.
 //!
 //! `serde_json` does the parsing; this module only watches what it finds. The work is linear in the document and the
-//! memory is that of the keys of the objects that are open.
+//! memory is that of one key, and of 64 bits for each key of the objects that are open.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::marker::PhantomData;
 
 use serde::Deserialize;
@@ -19,6 +21,9 @@ pub const MAX_DEPTH: usize = 32;
 /// platform and four annotations each has about half as many.
 const MAX_KEYS: usize = 200_000;
 
+/// One object may have this many keys: annotations have dozens. 32 such objects inside each other stay below a mebibyte.
+const MAX_OBJECT_KEYS: usize = 1_000;
+
 /// No number of a manifest needs more characters than this.
 const MAX_NUMBER: usize = 64;
 
@@ -29,7 +34,7 @@ pub struct InvalidJson(String);
 
 /// Refuses what is not one JSON document (RFC 8259) in UTF-8 without a byte order mark, and what is ambiguous: keys that
 /// occur twice or differ only by case, at any depth; numbers that a reader would round to infinity or cut; nesting
-/// deeper than [`MAX_DEPTH`]; more than 200,000 keys.
+/// deeper than [`MAX_DEPTH`]; more than 200,000 keys, or 1,000 in one object.
 ///
 /// Some readers take a key for a field whatever its case. So a key that equals one of `fields` (ASCII) but for its case is
 /// refused too, except inside of `annotations`, where keys are free.
@@ -95,18 +100,20 @@ impl Value<'_> {
         Ok(Self { depth: self.depth + 1, ..self })
     }
 
-    fn check_key<E: Error>(self, key: &str, seen: &mut HashSet<String>) -> Result<(), E> {
+    fn check_key<E: Error>(self, key: &str, seen: &mut Seen) -> Result<(), E> {
         match self.keys_left.get() {
             0 => return Err(E::custom(format_args!("it has more than {MAX_KEYS} keys"))),
             left => self.keys_left.set(left - 1),
         }
-        let folded = fold(key);
-        if self.fields.iter().any(|field| *field != key && folded.eq_ignore_ascii_case(field)) {
+        if self.fields.iter().any(|field| *field != key && fold(key).eq(fold(field))) {
             return Err(E::custom(format_args!("key {} differs from a field only by case", Shown(key))));
         }
-        if !seen.insert(folded) {
+        if !seen.insert(key) {
             let shown = Shown(key);
             return Err(E::custom(format_args!("key {shown} occurs twice, or twice but for its case")));
+        }
+        if seen.keys.len() > MAX_OBJECT_KEYS {
+            return Err(E::custom(format_args!("an object has more than {MAX_OBJECT_KEYS} keys")));
         }
         Ok(())
     }
@@ -129,8 +136,8 @@ impl<'de> Visitor<'de> for Value<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let mut seen = Seen::default();
+        while let Some(Key(key)) = map.next_key()? {
             self.check_key(&key, &mut seen)?;
             let fields = if key == "annotations" { &[] } else { inner.fields };
             map.next_value_seed(Value { fields, ..inner })?;
@@ -171,10 +178,30 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
+/// A key, borrowed from the document unless it has escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The keys of one object by their hashes under a secret: keys that differ collide in one of 10^13 full objects.
+#[derive(Default)]
+struct Seen {
+    secret: RandomState,
+    keys: HashSet<u64>,
+}
+
+impl Seen {
+    /// Whether the key is new, in any case.
+    fn insert(&mut self, key: &str) -> bool {
+        let mut hasher = self.secret.build_hasher();
+        fold(key).for_each(|character| character.hash(&mut hasher));
+        self.keys.insert(hasher.finish())
+    }
+}
+
 /// One form for all spellings of a key that differ by case. Through upper case, because some readers also fold `ſ` to
 /// `s` and the Kelvin sign to `k`.
-fn fold(key: &str) -> String {
-    key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+fn fold(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// A key as a message shows it: quoted, escaped and short.
@@ -234,6 +261,8 @@ mod tests {
 
     #[test]
     fn ambiguous_documents_are_refused_with_the_rule() {
+        let keys = |n: usize| (0..n).map(|k| format!("\"k{k}\":{k}")).collect::<Vec<_>>().join(",");
+        let object = |n: usize| format!("{{{}}}", keys(n));
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
         let cases = [
             (r#"{"a":1,"a":2}"#.to_owned(), "occurs twice"),
@@ -248,6 +277,7 @@ mod tests {
                 format!("{{{}", (0..=MAX_KEYS).map(|i| format!("\"{i}\":0,")).collect::<String>()),
                 "more than 200000 keys",
             ),
+            (object(1_001), "more than 1000 keys"),
             ("{} {}".to_owned(), "trailing"),
             ("{}x".to_owned(), "trailing"),
             ("\u{feff}{}".to_owned(), "byte order mark"),

@@ -77,19 +77,34 @@ impl RequestBody {
         if self.declared.is_some_and(|length| length > cap) {
             return Err(BodyError::TooLarge(cap));
         }
+        match self.declared {
+            Some(length) => self.whole_of(length as usize).await,
+            None => self.gathered(cap).await,
+        }
+    }
+
+    async fn whole_of(&mut self, length: usize) -> Result<Bytes, BodyError> {
         let mut whole: Vec<u8> = Vec::new();
         while let Some(bytes) = self.arrival().await {
-            let bytes = bytes?;
+            // A declared length is believed only of a client that has begun to send in earnest.
+            if whole.len() >= IN_EARNEST {
+                whole.reserve_exact(length.saturating_sub(whole.len()));
+            }
+            whole.extend_from_slice(&bytes?);
+        }
+        Ok(whole.into())
+    }
+
+    /// A body without a length: in pieces until its end is seen, because a buffer that grows is held twice.
+    async fn gathered(&mut self, cap: u64) -> Result<Bytes, BodyError> {
+        let mut pieces = Vec::new();
+        while let Some(piece) = self.next().await {
+            pieces.push(piece?);
             if self.received > cap {
                 return Err(BodyError::TooLarge(cap));
             }
-            // A declared length is believed only of a client that has begun to send in earnest.
-            if let Some(declared) = self.declared.filter(|_| whole.len() >= IN_EARNEST) {
-                whole.reserve_exact((declared as usize).saturating_sub(whole.len()));
-            }
-            whole.extend_from_slice(&bytes);
         }
-        Ok(whole.into())
+        Ok(pieces.concat().into())
     }
 
     /// What arrives next, under the limits.

@@ -260,6 +260,7 @@ fn not_json(manifest: &Value) -> Vec<(&'static str, Vec<u8>)> {
         also(&format!(r#""x":{}1{}"#, open.repeat(depth), close.repeat(depth)))
     };
     let keys = |count: usize| (0..count).map(|n| format!(r#""k{n}":"""#)).collect::<Vec<_>>().join(",");
+    let long_keys = || (0..2_000).map(|n| format!(r#""{n:0>1000}":1"#)).collect::<Vec<_>>().join(",");
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     vec![
         ("empty", Vec::new()),
@@ -324,6 +325,8 @@ fn not_json(manifest: &Value) -> Vec<(&'static str, Vec<u8>)> {
             "100,000 empty lists as layers",
             format!(r#"{{"layers":[{}[]]}}"#, "[],".repeat(100_000)).into_bytes(),
         ),
+        ("a key of 3 MiB and then a mistake", [b"{\"".as_slice(), &b"k".repeat(3 << 20), b"\":1,}"].concat()),
+        ("2,000 long keys and then a mistake", format!("{{{},}}", long_keys()).into_bytes()),
         ("3 MiB of spaces and then a mistake", [b"{".as_slice(), &b" ".repeat(3 << 20), b"x"].concat()),
     ]
 }

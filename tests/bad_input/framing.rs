@@ -3,7 +3,11 @@
 //! actix answers most of these by itself, without an error body; what counts is that it refuses and that nothing
 //! hidden behind the first request is answered (RFC 9112 sections 6 and 11.2).
 
+use std::io::ErrorKind;
+
 use super::{Case, Expected, Ground};
+use crate::support::app::{Kind, TestServer};
+use crate::support::http::exchange;
 use crate::support::registry::with_digest;
 
 pub fn cases(ground: &Ground) -> Vec<Case> {
@@ -137,4 +141,19 @@ fn unusual() -> Vec<(&'static str, Vec<u8>)> {
         ("90 headers", get(&"X: x\r\n".repeat(90))),
         ("a header of 16,000 bytes", get(&format!("X-Header: {}\r\n", "x".repeat(16_000)))),
     ]
+}
+
+#[tokio::test]
+async fn a_header_name_that_actix_panics_over_ends_its_own_connection_only() {
+    let _count = super::panics::count();
+    let server = TestServer::start(Kind::Memory).await;
+    let wire = get(&format!("{}: x\r\n", "x".repeat(100_000)));
+    for _ in 0..20 {
+        let reply = exchange(server.addr, &wire, "GET").await;
+        assert!(
+            reply.is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof),
+            "closed without an answer"
+        );
+        assert_eq!(server.get("/v2/").await.status, 200);
+    }
 }
