@@ -200,12 +200,3 @@ async fn a_version_that_helm_accepts_but_never_finds_is_warned_about() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_deprecated_chart_is_warned_about() {
-    on_every_backend(async |server| {
-        let metadata = json!({"apiVersion": "v2", "name": "app", "version": "1.2.3", "deprecated": true});
-        assert!(!warnings(&server, "1.2.3", metadata).await.is_empty());
-    })
-    .await;
-}
