@@ -232,8 +232,7 @@ impl Writer {
         let body =
             commit::encode(&head, accepted).map_err(|error| JournalError::Broken(error.to_string()))?;
         if body.first().is_some_and(|line| line.len() > MAX_LINE) {
-            self.refuse_too_large(core, round);
-            return Ok(());
+            return self.start_smaller(core, round);
         }
         let sent = core.now();
         let ticket = core.create_commit(head.seq, body.clone());
@@ -266,12 +265,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Alone, a proposal has the whole line; several go one by one then.
-    fn refuse_too_large(&mut self, core: &mut Core, mut round: Vec<Waiting>) {
+    /// Several that are too large for one line go one by one; alone, a proposal has the whole line.
+    fn start_smaller(&mut self, core: &mut Core, mut round: Vec<Waiting>) -> Result<(), JournalError> {
         let rest = round.split_off(1);
+        if rest.is_empty() {
+            let refused = round.into_iter().map(|waiting| (waiting, Verdict::Refused(Refusal::TooLarge)));
+            self.answer(core, refused.collect());
+            return Ok(());
+        }
         rest.into_iter().rev().for_each(|waiting| self.queue.push_front(waiting));
-        let refused = round.into_iter().map(|waiting| (waiting, Verdict::Refused(Refusal::TooLarge)));
-        self.answer(core, refused.collect());
+        self.start(core, round, core.state.clone(), 0)
     }
 
     /// The commit is in the journal under its number, by an attempt that was not sent before `sent`.

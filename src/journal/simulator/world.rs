@@ -136,11 +136,8 @@ impl World {
     fn drain(&mut self) -> Result<(), Violation> {
         for _ in 0..SETTLED {
             self.pass_some();
-            let moved = if self.random.chance(800) {
-                self.move_flight()? || self.fire_timer()?
-            } else {
-                self.fire_timer()? || self.move_flight()?
-            };
+            let timer_first = self.random.chance(200);
+            let moved = timer_first && self.fire_timer()? || self.move_flight()? || self.fire_timer()?;
             if !moved {
                 return match self.clients.first_key_value() {
                     None => Ok(()),

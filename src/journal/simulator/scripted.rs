@@ -1,0 +1,176 @@
+//! Single interleavings, step by step: what the scheduler has found once, and what it can hardly find.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::random::Random;
+use super::replica::{MAX_STALENESS, Replica};
+use super::store::{Reply, Request, Store, unavailable};
+use crate::journal::error::{JournalError, ProposeError};
+use crate::journal::machine::{Action, Event, Id, Mode, Outcome, Ticket};
+use crate::journal::proposal::{Body, Change, NewManifest, Proposal, Refusal};
+use crate::oci::{Condition, Digest, MediaType, OCI_MANIFEST, RepositoryName, Tag};
+
+struct Script {
+    time: Arc<AtomicU64>,
+    replica: Replica,
+    store: Store,
+    requests: Vec<(Ticket, Request)>,
+    timers: Vec<Ticket>,
+    proposed: BTreeMap<Id, Result<Outcome, ProposeError>>,
+    /// The commit that a reader was shown.
+    read: BTreeMap<Id, u64>,
+}
+
+impl Script {
+    fn new() -> Self {
+        let time = Arc::new(AtomicU64::new(0));
+        let replica = Replica::new(&time, Mode::Shared, None, &mut Random::new(1));
+        let (requests, timers) = (Vec::new(), Vec::new());
+        let (proposed, read) = (BTreeMap::new(), BTreeMap::new());
+        Self { time, replica, store: Store::default(), requests, timers, proposed, read }
+    }
+
+    fn give(&mut self, event: Event) {
+        for action in self.replica.on(event) {
+            match Request::of(action) {
+                Ok(request) => self.requests.push(request),
+                Err(Action::Timer { ticket, .. }) => self.timers.push(ticket),
+                Err(Action::Answer { id, result }) => drop(self.proposed.insert(id, result)),
+                Err(Action::Confirmed { id, result }) => {
+                    self.read.insert(id, result.unwrap().map_or(0, |state| state.seq));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn propose(&mut self, id: Id, change: Change) {
+        let proposal = Proposal { change, by: "script".into(), request: id.to_string().into() };
+        self.give(Event::Propose { id, proposal });
+    }
+
+    /// The store answers everything, until nothing is asked any more.
+    fn serve(&mut self) {
+        while !self.requests.is_empty() {
+            for (ticket, request) in std::mem::take(&mut self.requests) {
+                let reply = self.take_effect(&request);
+                self.give(reply.event(ticket));
+            }
+        }
+    }
+
+    fn take_effect(&mut self, request: &Request) -> Reply {
+        match request {
+            Request::Create { key, body } => Reply::Created(Ok(self.store.create(key, body))),
+            Request::Read { key } => Reply::Read(self.store.read(key)),
+            Request::List { prefix, after, limit } => {
+                Reply::Listed(Ok(self.store.list(prefix, after, *limit)))
+            }
+        }
+    }
+
+    /// No request gets an answer; two seconds later all timers have gone off.
+    fn fail(&mut self) {
+        for (ticket, request) in std::mem::take(&mut self.requests) {
+            self.give(request.failed(unavailable()).event(ticket));
+        }
+        self.time.fetch_add(2_000_000, Ordering::Relaxed);
+        for ticket in std::mem::take(&mut self.timers) {
+            self.give(Event::Timer { ticket });
+        }
+    }
+}
+
+fn app() -> RepositoryName {
+    RepositoryName::parse("team/app").unwrap()
+}
+
+fn blob(text: &'static str) -> Change {
+    let content = Body::attached(Bytes::from_static(text.as_bytes()));
+    Change::Blob { repository: app(), digest: Digest::sha256(text.as_bytes()), content }
+}
+
+fn untag_nothing() -> Change {
+    Change::Untag { repository: app(), tag: Tag::parse("1.0.0").unwrap(), condition: Condition::default() }
+}
+
+/// A manifest whose annotations take six bytes of a line for each of `length`.
+fn annotated(name: &'static str, length: usize) -> Change {
+    Change::Manifest(Box::new(NewManifest {
+        repository: app(),
+        digest: Digest::sha256(name.as_bytes()),
+        media_type: MediaType::parse(OCI_MANIFEST).unwrap(),
+        body: Body::attached(Bytes::from_static(name.as_bytes())),
+        blobs: Vec::new(),
+        children: Vec::new(),
+        tags: Vec::new(),
+        subject: None,
+        artifact_type: None,
+        annotations: Some([("a".to_owned(), "\u{1}".repeat(length))].into()),
+        chart: None,
+        condition: Condition::default(),
+    }))
+}
+
+#[test]
+fn a_refusal_that_no_head_check_confirms_is_answered_unavailable_and_the_writer_goes_on() {
+    let mut script = Script::new();
+    script.propose(1, blob("layer"));
+    script.serve();
+    script.propose(2, untag_nothing());
+    for _ in 0..4 {
+        script.fail();
+        assert!(!script.proposed.contains_key(&2), "too early");
+    }
+    for _ in 0..3 {
+        script.fail();
+    }
+    let result = &script.proposed[&2];
+    assert!(matches!(result, Err(ProposeError::Journal(JournalError::Unavailable(_)))), "{result:?}");
+    script.propose(3, untag_nothing());
+    script.serve();
+    let result = &script.proposed[&3];
+    assert!(matches!(result, Err(ProposeError::Refused(Refusal::TagUnknown(_)))), "{result:?}");
+}
+
+#[test]
+fn a_commit_that_turns_out_to_be_ours_confirms_the_state_only_since_its_first_attempt() {
+    let mut script = Script::new();
+    script.propose(1, blob("layer"));
+    while !script.requests.iter().any(|(_, request)| request.is_create()) {
+        let (ticket, request) = script.requests.remove(0);
+        let reply = script.take_effect(&request);
+        script.give(reply.event(ticket));
+    }
+    // It takes effect, but two seconds pass until we know: meanwhile others may have gone on from there.
+    let (_, create) = script.requests[0].clone();
+    script.take_effect(&create);
+    script.fail();
+    script.serve();
+    assert!(script.proposed[&1].is_ok());
+    script.give(Event::Confirm { id: 2, within: MAX_STALENESS });
+    assert!(!script.read.contains_key(&2), "answered from a state that may be too old");
+    script.serve();
+    assert_eq!(script.read[&2], 1);
+    script.give(Event::Confirm { id: 3, within: Duration::from_millis(900) });
+    assert_eq!(script.read[&3], 1, "confirmed just now");
+}
+
+#[test]
+fn proposals_that_are_too_large_together_go_one_by_one() {
+    let mut script = Script::new();
+    script.propose(1, annotated("one", 100_000));
+    script.propose(2, annotated("huge", 200_000));
+    script.propose(3, annotated("two", 100_000));
+    script.propose(4, annotated("three", 50_000));
+    script.serve();
+    assert!(matches!(script.proposed[&2], Err(ProposeError::Refused(Refusal::TooLarge))));
+    for id in [1, 3, 4] {
+        assert!(script.proposed[&id].is_ok(), "{:?}", script.proposed[&id]);
+    }
+}
