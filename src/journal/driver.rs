@@ -41,11 +41,17 @@ pub struct Driver {
     changed: AtomicU64,
 }
 
+/// What a proposer is told.
+type Answer = Result<Outcome, ProposeError>;
+
+/// What a reader is told; none when the namespace does not exist.
+type Confirmation = Result<Option<Arc<State>>, JournalError>;
+
 struct Inner {
     machine: Machine,
     last_id: Id,
-    proposers: BTreeMap<Id, oneshot::Sender<Result<Outcome, ProposeError>>>,
-    readers: BTreeMap<Id, oneshot::Sender<Result<Option<Arc<State>>, JournalError>>>,
+    proposers: BTreeMap<Id, oneshot::Sender<Answer>>,
+    readers: BTreeMap<Id, oneshot::Sender<Confirmation>>,
     /// Dropped from the cache: whoever still has it must ask for the namespace again.
     retired: bool,
     checkpoint: Checkpointing,
@@ -97,10 +103,7 @@ impl Driver {
         self.snapshot.load().as_ref().map_or(0, |state| state.entries)
     }
 
-    pub async fn propose(
-        self: &Arc<Self>,
-        proposal: Proposal,
-    ) -> Result<Result<Outcome, ProposeError>, Retired> {
+    pub async fn propose(self: &Arc<Self>, proposal: Proposal) -> Result<Answer, Retired> {
         let (sender, receiver) = oneshot::channel();
         self.admit(|inner, id| {
             inner.proposers.insert(id, sender);
@@ -110,10 +113,7 @@ impl Driver {
     }
 
     /// A state that was current no longer ago than `within`; none if the namespace does not exist.
-    pub async fn confirm(
-        self: &Arc<Self>,
-        within: Duration,
-    ) -> Result<Result<Option<Arc<State>>, JournalError>, Retired> {
+    pub async fn confirm(self: &Arc<Self>, within: Duration) -> Result<Confirmation, Retired> {
         let (sender, receiver) = oneshot::channel();
         self.admit(|inner, id| {
             inner.readers.insert(id, sender);

@@ -39,14 +39,50 @@ impl InHand {
     }
 }
 
-/// A TCP stream that fails with `TimedOut` when the other side stalls.
+/// The most bytes of one line of a head: the parser of actix panics on a header name of 65,536 bytes.
+const MAX_LINE: usize = 60 * 1024;
+
+/// A TCP stream that fails with `TimedOut` when the other side stalls, and with `InvalidData` when a line of a head
+/// does not end.
 pub(super) struct Connection {
     stream: TcpStream,
     in_hand: InHand,
     /// Requests begun when `head` was last looked at: a later one means that its head is complete.
     begun: u64,
     head: Deadline,
+    line: Line,
     write: Deadline,
+}
+
+/// Where in a request head the bytes that arrive are.
+#[derive(Default)]
+struct Line {
+    /// Bytes of the line so far, without its end.
+    length: usize,
+    /// Whether a line with something on it came before: the next empty line then ends the head.
+    begun: bool,
+    head_is_complete: bool,
+}
+
+impl Line {
+    /// Follows what arrives; false when a line is too long.
+    fn take(&mut self, read: &[u8]) -> bool {
+        for byte in read {
+            match byte {
+                _ if self.head_is_complete => break,
+                b'\r' => {}
+                b'\n' => {
+                    self.head_is_complete = self.begun && self.length == 0;
+                    self.length = 0;
+                }
+                _ => {
+                    self.begun = true;
+                    self.length += 1;
+                }
+            }
+        }
+        self.length <= MAX_LINE
+    }
 }
 
 impl Connection {
@@ -55,24 +91,30 @@ impl Connection {
         // A socket that refuses the option is closed already.
         let _ = stream.set_nodelay(true);
         let (head, write) = (Deadline::after(limits.head), Deadline::after(limits.write_stall));
-        Self { stream, in_hand: InHand::default(), begun: 0, head, write }
+        Self { stream, in_hand: InHand::default(), begun: 0, head, line: Line::default(), write }
     }
 
     pub(super) fn in_hand(&self) -> InHand {
         self.in_hand.clone()
     }
 
-    /// Starts, keeps or clears the deadline of a request head, `read` being what has just arrived.
-    fn watch_head(&mut self, read: &[u8]) {
+    /// Starts, keeps or clears the deadline of a request head, `read` being what has just arrived; false when one of
+    /// its lines is too long.
+    fn watch_head(&mut self, read: &[u8]) -> bool {
         let begun = self.in_hand.0.begun.get();
         if self.begun != begun {
             self.begun = begun;
             self.head.clear();
+            self.line = Line::default();
+        }
+        if !self.in_hand.is_idle() {
+            return true;
         }
         // Nearly every head arrives whole, and then costs no timer.
-        if self.in_hand.is_idle() && !read.is_empty() && !read.ends_with(b"\r\n\r\n") {
+        if !read.is_empty() && !read.ends_with(b"\r\n\r\n") {
             self.head.start();
         }
+        self.line.take(read)
     }
 }
 
@@ -84,7 +126,9 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.watch_head(&buf.filled()[before..]);
+        if !self.watch_head(&buf.filled()[before..]) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         match self.head.poll(cx) {
             Poll::Ready(late) => Poll::Ready(Err(late)),
             Poll::Pending => read,
