@@ -125,7 +125,7 @@ impl Journals {
         if self.options.mode == Mode::Single
             && let Some(state) = self.namespaces.load().get(namespace).and_then(|driver| driver.snapshot())
         {
-            return Ok(Some(state));
+            return Ok(Some(state).filter(|state| state.exists()));
         }
         let state = loop {
             let driver = self.driver(namespace);
@@ -208,7 +208,7 @@ impl Journals {
     }
 
     /// Drops the namespaces that were unused for longest until the others fit the budget.
-    fn drop_over_budget(&self) {
+    pub(super) fn drop_over_budget(&self) {
         let weight = |driver: &Driver| driver.entries() * ENTRY;
         let mut drivers = self.drivers();
         let mut total: u64 = drivers.iter().map(|driver| weight(driver)).sum();

@@ -2,6 +2,7 @@
 
 mod commit;
 mod decide;
+mod driver;
 mod fold;
 mod journals;
 mod properties;
