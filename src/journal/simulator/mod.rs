@@ -23,7 +23,7 @@ use world::World;
 
 use super::machine::Rule;
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 3_000;
 const STEPS: usize = 300;
 
 fn setting(name: &str) -> Option<u64> {
