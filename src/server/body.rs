@@ -31,7 +31,7 @@ pub(super) enum BodyError {
 
 /// Arrivals are gathered into pieces of this many bytes: less traffic between threads. They are copied, because
 /// each holds on to a whole read buffer, however few bytes it has.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 32 * 1024;
 /// Bytes after which a client is believed to send what it declared.
 const IN_EARNEST: usize = 32 * 1024;
 

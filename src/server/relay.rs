@@ -16,8 +16,8 @@ use tokio::task::JoinError;
 use super::body::{BodyError, RequestBody};
 use crate::registry::{self, BodySource};
 
-/// Pieces that may wait between a worker and the store.
-const PIECES: usize = 2;
+/// Pieces that may wait between a worker and the store: every upload that waits for memory holds this much beside it.
+const PIECES: usize = 1;
 
 /// Runs `future` here, on the worker, but with everything it starts on the store's runtime: for reads, which
 /// nobody needs any more when the client is gone.

@@ -3,3 +3,4 @@
 mod client;
 mod failing;
 mod ledger;
+mod memory;

@@ -166,7 +166,7 @@ impl Connection {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         let (read, write) = stream.into_split();
-        Ok(Self { write, read: BufReader::new(read) })
+        Ok(Self { write, read: BufReader::with_capacity(64 * 1024, read) })
     }
 
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
@@ -176,6 +176,25 @@ impl Connection {
     /// The final reply to a request of `method`; interim ones (1xx) are skipped.
     pub async fn receive(&mut self, method: &str) -> Result<Response> {
         receive(&mut self.read, method).await
+    }
+
+    /// As [`Connection::receive`] of a reply whose length is declared, but the body goes to `take` as it arrives.
+    pub async fn receive_to(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<Response> {
+        let (status, headers) = receive_head(&mut self.read).await?;
+        let reply = Response { status, headers, body: Vec::new() };
+        let length = reply.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let mut left = length.ok_or_else(|| malformed("head", "no Content-Length"))?;
+        while left > 0 {
+            let arrived = self.read.fill_buf().await?;
+            if arrived.is_empty() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let part = arrived.len().min(left);
+            take(&arrived[..part]);
+            self.read.consume(part);
+            left -= part;
+        }
+        Ok(reply)
     }
 
     /// Sends and receives at the same time: a server may refuse a body before it has read all of it.

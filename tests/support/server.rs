@@ -76,6 +76,28 @@ impl Server {
         self.address.to_string()
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("signal the server");
+    }
+
+    /// Ends the server in the middle of what it is doing, as `kill -9` does.
+    pub fn kill(mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("kill the server");
+    }
+
+    /// How the server ended, if it does within `limit`.
+    pub fn ended(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.wait(limit)
+    }
+
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         text(&self.log)
@@ -95,7 +117,7 @@ impl Server {
 
     #[track_caller]
     fn end(mut self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).expect("signal the server");
+        self.signal(signal);
         let Some(status) = self.wait(STOP) else {
             panic!("the server did not end within {STOP:?} of {signal:?}:\n{}", self.log());
         };
