@@ -13,7 +13,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::keys::FOLD_VERSION;
-use super::state::{Content, Extent, Manifest, ManifestEntry, State, TagEntry};
+use super::state::{Content, Extent, Manifest, ManifestEntry, Release, Revision, State, TagEntry};
 use crate::clock::Timestamp;
 use crate::oci::{Digest, MediaType, RepositoryName, Tag};
 
@@ -50,12 +50,13 @@ struct Header {
     time: Timestamp,
     fence: Timestamp,
     swept: Timestamp,
+    index: Revision,
     entries: u64,
     /// Of the bytes after the header's line.
     sha256: Digest,
 }
 
-/// One line. A blob, manifest or tag belongs to the repository that was named last.
+/// One line. A blob, manifest, tag or release belongs to the repository that was named last.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Record {
@@ -64,6 +65,8 @@ enum Record {
     Blob(Digest, Timestamp),
     Manifest(Digest, Box<ManifestRecord>),
     Tag(Tag, Digest, u64),
+    /// The chart itself follows from the tag.
+    Release(Tag, Timestamp),
     Condemned(Uuid, u64),
     Purged(Uuid),
     Damaged(Uuid),
@@ -78,7 +81,7 @@ struct ManifestRecord {
     subject: Option<Digest>,
     artifact_type: Option<Box<str>>,
     annotations: Option<BTreeMap<String, String>>,
-    chart: Option<serde_json::Value>,
+    chart: Option<Arc<serde_json::Value>>,
     seq: u64,
     time: Timestamp,
     ever_tagged: bool,
@@ -99,6 +102,7 @@ pub fn write(state: &State) -> Result<Bytes, MalformedCheckpoint> {
         time: state.time,
         fence: state.fence,
         swept: state.swept,
+        index: state.index,
         entries: state.entries,
         sha256: Digest::sha256(&body),
     };
@@ -128,6 +132,7 @@ pub fn read(bytes: &[u8]) -> Result<Checkpoint, MalformedCheckpoint> {
         time: header.time,
         fence: header.fence,
         swept: header.swept,
+        index: header.index,
         ..State::default()
     };
     let mut repository = None;
@@ -150,7 +155,13 @@ fn records(state: &State) -> impl Iterator<Item = Record> + '_ {
             .tags
             .iter()
             .map(|(tag, entry)| Record::Tag(tag.clone(), entry.digest.clone(), entry.seq));
-        std::iter::once(Record::Repository(name.clone())).chain(blobs).chain(manifests).chain(tags)
+        let releases =
+            repository.releases.iter().map(|(tag, release)| Record::Release(tag.clone(), release.since));
+        std::iter::once(Record::Repository(name.clone()))
+            .chain(blobs)
+            .chain(manifests)
+            .chain(tags)
+            .chain(releases)
     });
     let condemned = state.condemned.iter().map(|(id, seq)| Record::Condemned(*id, *seq));
     let purged = state.purged.iter().map(|id| Record::Purged(*id));
@@ -222,6 +233,11 @@ fn restore(
             repository.manifests.get_mut(&digest).ok_or(MalformedCheckpoint::Contradiction)?.tags += 1;
             repository.tags.insert(tag, TagEntry { digest, seq });
             state.entries += 1;
+        }
+        Record::Release(tag, since) => {
+            let repository = repository(state, current)?;
+            let chart = repository.chart_of(&tag).cloned().ok_or(MalformedCheckpoint::Contradiction)?;
+            repository.releases.insert(tag, Release { chart, since });
         }
     }
     Ok(())

@@ -14,8 +14,10 @@ use uuid::Uuid;
 use super::commit::{self, Commit, MalformedCommit};
 use super::op::{ManifestOp, Op, OpExtent};
 use super::state::{
-    Content, Extent, Manifest, ManifestEntry, Place, Repository, State, TagEntry, created_at,
+    Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,
+    created_at,
 };
+use crate::chart;
 use crate::clock::Timestamp;
 use crate::oci::{Digest, RepositoryName, Tag};
 
@@ -141,6 +143,12 @@ impl State {
                 let left = (old.manifest.subject != op.subject).then_some(&op.digest);
                 self.repository_mut(&op.repository).release(&old.manifest, left, at);
                 self.count_down(&old.manifest.extents, at);
+                for chart in [&old.manifest.chart, &op.chart].into_iter().flatten() {
+                    // Only under this tag can it be, or have been, a release.
+                    if let Some(tag) = chart::Release::read(chart).and_then(|release| release.tag()) {
+                        self.list(&op.repository, &tag, at);
+                    }
+                }
             }
             None => self.entries += 1,
         }
@@ -163,6 +171,7 @@ impl State {
             Some(old) => repository.lose_tag(&old.digest, at),
             None => self.entries += 1,
         }
+        self.list(name, tag, at);
     }
 
     fn untag(&mut self, name: &RepositoryName, tag: &Tag, at: At) {
@@ -174,6 +183,7 @@ impl State {
             repository.lose_tag(&old.digest, at);
         }
         self.entries -= 1;
+        self.list(name, tag, at);
     }
 
     fn delete(&mut self, name: &RepositoryName, digest: &Digest, at: At) {
@@ -184,8 +194,25 @@ impl State {
         let Some(entry) = repository.manifests.remove(digest) else { return };
         let tags = repository.take_tags_of(digest, entry.tags);
         repository.release(&entry.manifest, Some(digest), at);
-        self.entries -= 1 + tags;
+        self.entries -= 1 + tags.len() as u64;
         self.count_down(&entry.manifest.extents, at);
+        tags.iter().for_each(|tag| self.list(name, tag, at));
+    }
+
+    /// Brings the releases in line with what `tag` points to now, if anything.
+    fn list(&mut self, name: &RepositoryName, tag: &Tag, at: At) {
+        let repository = self.repository_mut(name);
+        let listed = repository.releases.get(tag).map(|release| &release.chart);
+        let chart = repository.chart_of(tag).filter(|chart| chart::is_release(name, tag, chart));
+        // The same chart in another manifest is the same release: Helm writes the file's time into its manifests.
+        if listed == chart {
+            return;
+        }
+        match chart.cloned() {
+            Some(chart) => repository.releases.insert(tag.clone(), Release { chart, since: at.time }),
+            None => repository.releases.remove(tag),
+        };
+        self.index = at.revision();
     }
 
     fn unlink(&mut self, name: &RepositoryName, digest: &Digest, at: At) {
@@ -271,6 +298,7 @@ impl State {
         self.contents.clear();
         self.damaged.clear();
         self.entries = 0;
+        self.index = at.revision();
     }
 
     fn repository_mut(&mut self, name: &RepositoryName) -> &mut Repository {
@@ -301,6 +329,12 @@ impl State {
 }
 
 impl Repository {
+    /// What the manifest that `tag` points to says of its chart.
+    pub(super) fn chart_of(&self, tag: &Tag) -> Option<&Arc<serde_json::Value>> {
+        let digest = &self.tags.get(tag)?.digest;
+        self.manifests.get(digest)?.manifest.chart.as_ref()
+    }
+
     /// Counts what `manifest` refers to.
     pub(super) fn refer(&mut self, manifest: &Manifest, digest: &Digest) {
         for reference in manifest.references.iter() {
@@ -342,14 +376,14 @@ impl Repository {
         }
     }
 
-    /// Removes the `count` tags that point to `digest`; how many they were.
-    fn take_tags_of(&mut self, digest: &Digest, count: u32) -> u64 {
+    /// Removes the `count` tags that point to `digest`, and gives them.
+    fn take_tags_of(&mut self, digest: &Digest, count: u32) -> Vec<Tag> {
         let pointing = self.tags.iter().filter(|(_, entry)| entry.digest == *digest).take(count as usize);
         let names: Vec<Tag> = pointing.map(|(tag, _)| tag.clone()).collect();
         for name in &names {
             self.tags.remove(name);
         }
-        names.len() as u64
+        names
     }
 }
 
@@ -363,6 +397,10 @@ pub struct At {
 }
 
 impl At {
+    fn revision(self) -> Revision {
+        Revision { seq: self.seq, time: self.time }
+    }
+
     fn place(self, extents: &[OpExtent]) -> Arc<[Extent]> {
         let place = |extent: &OpExtent| match *extent {
             OpExtent::Object { object, offset, length, crc32c } => {

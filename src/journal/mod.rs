@@ -20,7 +20,10 @@ pub use layout::{Layout, OpenError};
 pub use machine::{Mode, Outcome};
 pub use op::Crc32c;
 pub use proposal::{Body, Change, MAX_ATTACHED, MAX_CHART, NewManifest, Piece, Proposal, Refusal};
-pub use state::{Content, Extent, Manifest, ManifestEntry, Place, Repository, State, TagEntry, created_at};
+pub use state::{
+    Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,
+    created_at,
+};
 pub use store::{Journals, Options};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The operations of a commit, as they stand in the journal (JOURNAL.md section 2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
@@ -98,9 +99,9 @@ pub struct ManifestOp {
     /// Present with a subject and up to 16 KiB; otherwise they are read from the body when they are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Helm's metadata of the chart, up to 64 KiB.
+    /// What is told of a chart (a record of [`crate::chart::Release`]), up to 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chart: Option<serde_json::Value>,
+    pub chart: Option<Arc<serde_json::Value>>,
 }
 
 /// Where a tag pointed before, and the commit that had put it there: the history of a tag is a linked list.

@@ -2,6 +2,7 @@
 //! at its place in the journal (the table of JOURNAL.md section 2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -71,7 +72,8 @@ pub struct NewManifest {
     pub subject: Option<Digest>,
     pub artifact_type: Option<Box<str>>,
     pub annotations: Option<BTreeMap<String, String>>,
-    pub chart: Option<serde_json::Value>,
+    /// A record of [`crate::chart::Release`], of at most [`MAX_CHART`] bytes as JSON.
+    pub chart: Option<Arc<serde_json::Value>>,
     /// Against what each of `tags` points to; without tags, against the manifest itself.
     pub condition: Condition,
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::state::{Extent, Repository, State};
-use crate::oci::Digest;
+use crate::chart;
+use crate::oci::{Digest, RepositoryName};
 
 /// What is wrong with a state, if anything.
 pub fn contradiction(state: &State) -> Option<String> {
@@ -32,10 +33,10 @@ pub fn contradiction(state: &State) -> Option<String> {
             return wrong("the holders");
         }
     }
-    state.repositories.values().find_map(|repository| contradiction_in(state, repository))
+    state.repositories.iter().find_map(|(name, repository)| contradiction_in(state, name, repository))
 }
 
-fn contradiction_in(state: &State, repository: &Repository) -> Option<String> {
+fn contradiction_in(state: &State, name: &RepositoryName, repository: &Repository) -> Option<String> {
     let mut references: BTreeMap<&Digest, u32> = BTreeMap::new();
     let mut referrers: BTreeSet<(&Digest, &Digest)> = BTreeSet::new();
     for (digest, entry) in &repository.manifests {
@@ -59,6 +60,13 @@ fn contradiction_in(state: &State, repository: &Repository) -> Option<String> {
     let kept = repository.referrers.iter().flat_map(|(s, of)| of.iter().map(move |digest| (s, digest)));
     if !kept.eq(referrers) || repository.referrers.values().any(|of| of.is_empty()) {
         return Some(format!("commit {}: the referrers are wrong", state.seq));
+    }
+    let releases = repository.tags.keys().filter_map(|tag| {
+        let chart = repository.chart_of(tag).filter(|chart| chart::is_release(name, tag, chart))?;
+        Some((tag, chart))
+    });
+    if !repository.releases.iter().map(|(tag, release)| (tag, &release.chart)).eq(releases) {
+        return Some(format!("commit {}: the releases are wrong", state.seq));
     }
     if repository.tags.values().any(|tag| !repository.manifests.contains_key(&tag.digest)) {
         return Some(format!("commit {}: a tag points to nothing", state.seq));

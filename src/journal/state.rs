@@ -32,6 +32,8 @@ pub struct State {
     /// No op may name an object older than this.
     pub fence: Timestamp,
     pub swept: Timestamp,
+    /// The newest commit that changed a release of any repository; 0 before the first.
+    pub index: Revision,
     /// Tags, manifests and blob holdings: what memory and checkpoints are proportional to.
     pub entries: u64,
 }
@@ -42,6 +44,8 @@ pub struct Repository {
     pub blobs: OrdMap<Digest, Timestamp>,
     pub manifests: OrdMap<Digest, ManifestEntry>,
     pub tags: OrdMap<Tag, TagEntry>,
+    /// The tags that stand for a version of the repository's chart: what an index of charts lists.
+    pub releases: OrdMap<Tag, Release>,
     /// Manifests by the subject they name, present or not.
     pub referrers: OrdMap<Digest, OrdSet<Digest>>,
     /// How many visible manifests refer to each digest (a subject is no reference).
@@ -76,7 +80,8 @@ pub struct Manifest {
     pub subject: Option<Digest>,
     pub artifact_type: Option<Box<str>>,
     pub annotations: Option<BTreeMap<String, String>>,
-    pub chart: Option<serde_json::Value>,
+    /// A record of [`crate::chart::Release`].
+    pub chart: Option<Arc<serde_json::Value>>,
     /// The commit that brought it, and its time.
     pub seq: u64,
     pub time: Timestamp,
@@ -87,6 +92,22 @@ pub struct TagEntry {
     pub digest: Digest,
     /// The commit that last moved it.
     pub seq: u64,
+}
+
+/// A version of a chart, under the tag that stands for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Release {
+    /// What the manifest says of its chart.
+    pub chart: Arc<serde_json::Value>,
+    /// The time of the commit that gave the version this content.
+    pub since: Timestamp,
+}
+
+/// A commit, by its number and time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    pub seq: u64,
+    pub time: Timestamp,
 }
 
 /// A run of bytes in the store.

@@ -6,6 +6,7 @@ mod driver;
 mod fold;
 mod journals;
 mod properties;
+mod releases;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

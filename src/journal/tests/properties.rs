@@ -1,10 +1,13 @@
 //! Whatever a journal says, folding it neither panics nor loses count, and a checkpoint plus tail says the same.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -67,11 +70,24 @@ fn extents() -> impl Strategy<Value = Vec<OpExtent>> {
     vec(prop_oneof![3 => object, 1 => attached], 0..3)
 }
 
+/// Releases of several names and versions, and what is none.
+fn charts() -> impl Strategy<Value = serde_json::Value> {
+    let package = Digest::sha256(b"package");
+    let of = |name: &str, version: &str| json!({"metadata": {"name": name, "version": version}, "package": package});
+    select(vec![
+        of("app", "1.0.0"),
+        of("app", "2.0.0"),
+        of("base", "1.0.0"),
+        json!({"name": "app"}),
+        json!(1),
+    ])
+}
+
 fn manifests() -> impl Strategy<Value = Op> {
     let types = select(vec![OCI_MANIFEST, OCI_INDEX]).prop_map(|text| MediaType::parse(text).unwrap());
     let what = (repositories(), digests(), types, any::<u64>(), extents());
-    (what, vec(digests(), 0..3), vec(tags(), 0..3), option::of(digests())).prop_map(
-        |((repository, digest, media_type, size, extents), references, tags, subject)| {
+    (what, vec(digests(), 0..3), vec(tags(), 0..3), option::of(digests()), option::of(charts())).prop_map(
+        |((repository, digest, media_type, size, extents), references, tags, subject, chart)| {
             Op::Manifest(Box::new(ManifestOp {
                 repository,
                 digest,
@@ -83,7 +99,7 @@ fn manifests() -> impl Strategy<Value = Op> {
                 subject,
                 artifact_type: None,
                 annotations: Some([("a".to_owned(), "b".to_owned())].into()),
-                chart: Some(serde_json::json!({"name": "app"})),
+                chart: chart.map(Arc::new),
             }))
         },
     )
