@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::checkpoint;
 use super::error::{JournalError, ProposeError};
 use super::keys;
-use super::machine::{Action, Event, Id, Machine, Outcome, Setup, Tail};
+use super::machine::{Action, Event, Id, Machine, Outcome, PATIENCE, Setup, Tail};
 use super::proposal::Proposal;
 use super::state::State;
 use crate::backend::{Backend, BackendError};
@@ -109,7 +110,11 @@ impl Driver {
             inner.proposers.insert(id, sender);
             Event::Propose { id, proposal }
         })?;
-        Ok(receiver.await.unwrap_or(Err(ProposeError::Journal(JournalError::Panicked))))
+        Ok(match timeout(PATIENCE, receiver).await {
+            Ok(answer) => answer.unwrap_or(Err(ProposeError::Journal(JournalError::Panicked))),
+            // It waits, or is on its way: the machine goes on with it.
+            Err(_) => Err(ProposeError::Unknown),
+        })
     }
 
     /// A state that was current no longer ago than `within`; none if the namespace does not exist.
@@ -119,7 +124,10 @@ impl Driver {
             inner.readers.insert(id, sender);
             Event::Confirm { id, within }
         })?;
-        Ok(receiver.await.unwrap_or(Err(JournalError::Panicked)))
+        Ok(match timeout(PATIENCE, receiver).await {
+            Ok(confirmation) => confirmation.unwrap_or(Err(JournalError::Panicked)),
+            Err(_) => Err(JournalError::silent()),
+        })
     }
 
     /// Retires the driver if nobody waits and `wanted` holds; whether it did.
@@ -314,7 +322,7 @@ impl Inner {
 }
 
 async fn in_time<T>(call: impl Future<Output = Result<T, BackendError>>) -> Result<T, BackendError> {
-    match tokio::time::timeout(STORE_TIMEOUT, call).await {
+    match timeout(STORE_TIMEOUT, call).await {
         Ok(result) => result,
         Err(_) => Err(BackendError::Unavailable(std::io::ErrorKind::TimedOut.into())),
     }

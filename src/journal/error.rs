@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::fold::FoldError;
+use super::machine::PATIENCE;
 use super::proposal::Refusal;
 use crate::backend::BackendError;
 
@@ -34,6 +35,13 @@ pub enum ProposeError {
     Unknown,
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+impl JournalError {
+    /// The store has not answered for as long as a request waits.
+    pub(super) fn silent() -> Self {
+        Self::Unavailable(format!("it has not answered for {} s", PATIENCE.as_secs()))
+    }
 }
 
 impl From<FoldError> for JournalError {

@@ -21,6 +21,8 @@ use crate::oci::{Namespace, RepositoryName};
 /// What an entry of a state (a tag, a manifest, a blob that is held) takes in memory, in bytes, about.
 const ENTRY: u64 = 400;
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// The pause before a marker is sent again.
+const MARKER_PAUSE: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
@@ -150,15 +152,19 @@ impl Journals {
 
     async fn create_marker(&self, marker: &Key) -> Result<(), JournalError> {
         let started = self.clock.monotonic();
-        loop {
-            match self.backend.create(marker, Vec::new()).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_definite() || self.clock.monotonic() >= started + PATIENCE => {
-                    return Err(JournalError::from(&error));
+        let created = async {
+            loop {
+                match self.backend.create(marker, Vec::new()).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) if error.is_definite() || self.clock.monotonic() >= started + PATIENCE => {
+                        return Err(JournalError::from(&error));
+                    }
+                    Err(_) => tokio::time::sleep(MARKER_PAUSE).await,
                 }
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
-        }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, created).await;
+        in_time.unwrap_or_else(|_| Err(JournalError::silent()))
     }
 
     fn driver(&self, namespace: &Namespace) -> Arc<Driver> {

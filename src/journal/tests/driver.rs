@@ -219,3 +219,26 @@ async fn a_namespace_that_was_dropped_does_not_exist_however_often_one_looks() {
         assert!(next.current(&team()).await.unwrap().is_none());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_keeps_nobody_waiting_for_more_than_ten_seconds() {
+    let store = store();
+    let (journals, _) = open(&store, u64::MAX).await;
+    let hour = Effect::Delay(Duration::from_secs(3_600));
+    for verb in [Verb::Read, Verb::Create] {
+        store.inject(Fault::nth(1, hour).of(verb).and_all_later());
+        let asked = tokio::time::Instant::now();
+        let pushed = push(&journals, 1).await;
+        assert!(matches!(
+            pushed,
+            Err(ProposeError::Unknown | ProposeError::Journal(JournalError::Unavailable(_)))
+        ));
+        assert!(asked.elapsed() <= Duration::from_secs(11), "{verb:?}: {:?}", asked.elapsed());
+        store.heal();
+    }
+    store.inject(Fault::nth(1, hour).of(Verb::Read).and_all_later());
+    let asked = tokio::time::Instant::now();
+    let read = journals.current(&Namespace::parse("other").unwrap()).await;
+    assert!(matches!(read, Err(JournalError::Unavailable(_))), "{read:?}");
+    assert!(asked.elapsed() <= Duration::from_secs(11), "{:?}", asked.elapsed());
+}
