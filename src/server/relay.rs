@@ -92,9 +92,12 @@ mod tests {
 
     type Arrivals = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-    /// A body of 100,000 bytes, more than one piece and less than two, that goes on as `rest` does.
+    /// More than one piece and less than two.
+    const BYTES: usize = PIECE * 3 / 2;
+
+    /// A body of [`BYTES`] that goes on as `rest` does.
     fn body(rest: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> RequestBody {
-        let arrivals: Arrivals = Box::pin(stream::iter([Ok(Bytes::from_static(&[7; 100_000]))]).chain(rest));
+        let arrivals: Arrivals = Box::pin(stream::iter([Ok(Bytes::from_static(&[7; BYTES]))]).chain(rest));
         RequestBody::new(arrivals.into(), None, Limits::default())
     }
 
@@ -114,11 +117,11 @@ mod tests {
     async fn a_body_that_breaks_off_is_not_taken_for_a_whole_one() {
         let store = Handle::current();
         let whole = with_body(&store, &mut body(stream::empty()), read).await.unwrap();
-        assert_eq!(whole, (100_000, true));
+        assert_eq!(whole, (BYTES, true));
 
         let broken = stream::iter([Err(PayloadError::Incomplete(None))]);
         let part = with_body(&store, &mut body(broken), read).await.unwrap();
-        assert_eq!(part, (100_000, false));
+        assert_eq!(part, (BYTES, false));
     }
 
     #[tokio::test]
