@@ -13,6 +13,14 @@ pub enum Name {
     Tag(String, String),
 }
 
+impl Name {
+    fn repository(&self) -> &str {
+        match self {
+            Self::Blob(of, _) | Self::Manifest(of, _) | Self::Tag(of, _) => of,
+        }
+    }
+}
+
 /// A body and, of a manifest, its media type.
 pub type Content = (Bytes, String);
 
@@ -61,6 +69,16 @@ impl Ledger {
 
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.names.keys()
+    }
+
+    pub fn repositories(&self) -> BTreeSet<&str> {
+        self.names.keys().map(Name::repository).collect()
+    }
+
+    /// The repositories that are known to hold something.
+    pub fn repositories_in_use(&self) -> BTreeSet<&str> {
+        let there = self.names.iter().filter(|(_, possible)| !possible.contains(&None));
+        there.map(|(name, _)| name.repository()).collect()
     }
 
     pub fn content(&self, digest: &Digest) -> &Content {

@@ -2,5 +2,7 @@
 
 mod client;
 mod failing;
+mod kill;
 mod ledger;
 mod memory;
+mod stop;

@@ -178,6 +178,14 @@ impl Connection {
         receive(&mut self.read, method).await
     }
 
+    /// Returns when the first bytes of a reply are there; they stay to be received.
+    pub async fn wait_for_reply(&mut self) -> Result<()> {
+        match self.read.fill_buf().await?.is_empty() {
+            true => Err(ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        }
+    }
+
     /// As [`Connection::receive`] of a reply whose length is declared, but the body goes to `take` as it arrives.
     pub async fn receive_to(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<Response> {
         let (status, headers) = receive_head(&mut self.read).await?;
