@@ -6,7 +6,6 @@ mod commands;
 mod conformance;
 mod durability;
 mod fixtures;
-mod process;
 mod rooms;
 mod support;
 

@@ -85,6 +85,12 @@ impl Ledger {
         &self.contents[digest]
     }
 
+    /// Takes what another client was told of other names.
+    pub fn merge(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.contents.extend(other.contents);
+    }
+
     /// Holds what `name` stands for in the registry against what its clients know.
     #[track_caller]
     pub fn expect(&self, name: &Name, found: Option<&Digest>) {
