@@ -1,7 +1,12 @@
-//! Charts: archives, versions and the index. No I/O, no async.
+//! Charts: metadata, versions, releases and the index of a repository. No I/O, no async.
 
+mod index;
+mod metadata;
 mod release;
 mod version;
+mod yaml;
 
-pub use release::{Release, is_release};
-pub use version::{is_strict, version_of_tag};
+pub use index::{Index, Rank};
+pub use metadata::{MAX_METADATA, Metadata};
+pub use release::{MAX_CONFIG, Release, Unlisted, record};
+pub use version::{is_strict, lax, version_of_tag};

@@ -1,44 +1,100 @@
-//! The record of a chart in the journal: enough to list it and to serve its files without reading a package.
+//! A released version of a chart: enough to list it and to serve its files without reading a package.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::metadata::{MAX_METADATA, Metadata};
 use super::version::version_of_tag;
-use crate::oci::{Digest, RepositoryName, Tag};
+use crate::oci::{Descriptor, Digest, InvalidJson, Manifest, RepositoryName, Tag};
 
-/// A chart as a record tells of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Release<'a> {
-    /// Helm's metadata: an object.
-    pub metadata: &'a Value,
-    pub name: &'a str,
-    pub version: &'a str,
+/// A config of more bytes than this is not read.
+pub const MAX_CONFIG: u64 = 1 << 20;
+
+/// What a manifest says of its chart. It travels in the journal; a checkpoint has it as it is here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub name: Box<str>,
+    pub version: Box<str>,
     /// Of the layer that is the package.
     pub package: Digest,
     /// Of the layer that is its provenance file.
     pub provenance: Option<Digest>,
+    /// [`Metadata`] as an index renders it.
+    pub metadata: Box<str>,
 }
 
-impl<'a> Release<'a> {
-    /// Makes a record: `{metadata, package, provenance?}`.
-    pub fn record(metadata: Value, package: &Digest, provenance: Option<&Digest>) -> Value {
-        let mut record = json!({"metadata": metadata, "package": package});
-        if let Some(provenance) = provenance {
-            record["provenance"] = json!(provenance);
+/// Why no index can list the chart of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unlisted {
+    #[error("its config has more than {MAX_CONFIG} bytes")]
+    ConfigTooLarge,
+    #[error("its config cannot be read back")]
+    ConfigLost,
+    #[error("in its config, {0}")]
+    Config(#[from] InvalidJson),
+    #[error("its config is not the metadata of a chart: {0}")]
+    Field(String),
+    #[error("its config has no name")]
+    NameMissing,
+    #[error("Helm cannot read its version {0:?}")]
+    Version(String),
+    #[error("its type is neither application nor library")]
+    Type,
+    #[error("an alias of a dependency has characters other than letters, digits, `_` and `-`")]
+    Alias,
+    #[error("a key of its annotations is so long that YAML readers refuse it")]
+    LongKey,
+    #[error("its metadata has more than {MAX_METADATA} bytes")]
+    TooLarge,
+    #[error("it has {0} layers that are a package, instead of one")]
+    Packages(usize),
+    #[error("its name is {chart:?}, but that of its repository ends in {base:?}")]
+    Name { chart: String, base: String },
+}
+
+impl Unlisted {
+    /// A message quotes at most 200 bytes of a document.
+    pub(super) fn field(error: serde_json::Error) -> Self {
+        let mut message = error.to_string();
+        message.truncate(message.floor_char_boundary(200));
+        Self::Field(message)
+    }
+}
+
+impl Release {
+    /// The chart of a manifest whose config, of Helm's type, is `config`.
+    ///
+    /// # Errors
+    /// Why it is none that an index of `repository` can list.
+    pub fn of(repository: &RepositoryName, manifest: &Manifest, config: &[u8]) -> Result<Self, Unlisted> {
+        let metadata = Metadata::read(config)?;
+        let layers =
+            |wanted: fn(&Descriptor) -> bool| manifest.layers.iter().filter(move |layer| wanted(layer));
+        let mut packages = layers(|layer| layer.media_type.is_helm_chart());
+        let (Some(package), 0) = (packages.next(), packages.count()) else {
+            return Err(Unlisted::Packages(layers(|layer| layer.media_type.is_helm_chart()).count()));
+        };
+        if metadata.name != repository.base() {
+            return Err(Unlisted::Name { chart: metadata.name, base: repository.base().to_owned() });
         }
-        record
+        let provenance = layers(|layer| layer.media_type.is_helm_provenance()).next();
+        Self::new(&metadata, package.digest.clone(), provenance.map(|layer| layer.digest.clone()))
     }
 
-    /// Reads a record; `None` for whatever else a journal may hold in its place.
-    pub fn read(record: &'a Value) -> Option<Self> {
-        let metadata = record.get("metadata")?;
-        let text = |key| metadata.get(key).and_then(Value::as_str);
-        let digest = |key| record.get(key)?.as_str().and_then(|text| Digest::parse(text).ok());
-        Some(Self {
-            metadata,
-            name: text("name")?,
-            version: text("version")?,
-            package: digest("package")?,
-            provenance: digest("provenance"),
+    /// A release of the chart that `metadata` tells of.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn new(metadata: &Metadata, package: Digest, provenance: Option<Digest>) -> Result<Self, Unlisted> {
+        Ok(Self {
+            name: metadata.name.as_str().into(),
+            version: metadata.version.as_str().into(),
+            package,
+            provenance,
+            metadata: metadata.render()?.into(),
         })
     }
 
@@ -46,46 +102,86 @@ impl<'a> Release<'a> {
     pub fn tag(&self) -> Option<Tag> {
         Tag::parse(&self.version.replace('+', "_")).ok()
     }
+
+    /// Whether `tag` of `repository` stands for this version, so that an index lists it: clients look for a chart and
+    /// a version where their names say.
+    pub fn is_at(&self, repository: &RepositoryName, tag: &Tag) -> bool {
+        *self.name == *repository.base() && *self.version == *version_of_tag(tag.as_str())
+    }
+
+    /// Reads a record of the journal, `{metadata, package, provenance?}`; `None` for whatever else a journal may hold
+    /// in its place.
+    pub fn read(record: &Value) -> Option<Self> {
+        let metadata = Metadata::read(record.get("metadata")?.to_string().as_bytes()).ok()?;
+        let digest = |key| record.get(key)?.as_str().and_then(|text| Digest::parse(text).ok());
+        Self::new(&metadata, digest("package")?, digest("provenance")).ok()
+    }
 }
 
-/// Whether `tag` of `repository` stands for the version of the chart that `record` tells of, so that an index lists
-/// it: clients look for a chart and a version where their names say.
-pub fn is_release(repository: &RepositoryName, tag: &Tag, record: &Value) -> bool {
-    Release::read(record).is_some_and(|release| {
-        release.name == repository.base() && release.version == version_of_tag(tag.as_str())
-    })
+/// A release as the journal has it: JSON that people can read.
+pub mod record {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        release: &Option<Arc<Release>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Record<'a> {
+            metadata: &'a RawValue,
+            package: &'a Digest,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            provenance: &'a Option<Digest>,
+        }
+        let Some(release) = release else { return serializer.serialize_none() };
+        let metadata = serde_json::from_str(&release.metadata).map_err(serde::ser::Error::custom)?;
+        let Release { package, provenance, .. } = &**release;
+        Record { metadata, package, provenance }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Release>>, D::Error> {
+        let record = Value::deserialize(deserializer)?;
+        Ok(Release::read(&record).map(Arc::new))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    fn metadata(name: &str, version: &str) -> Value {
-        json!({"name": name, "version": version})
+    use super::*;
+    use crate::oci::{HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG, HELM_PROVENANCE, MediaType, OCI_MANIFEST};
+
+    fn release(name: &str, version: &str, provenance: Option<Digest>) -> Release {
+        let config = json!({"name": name, "version": version}).to_string();
+        Release::new(&Metadata::read(config.as_bytes()).unwrap(), Digest::sha256(b"package"), provenance)
+            .unwrap()
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_made() {
-        let (package, provenance) = (Digest::sha256(b"a"), Digest::sha256(b"b"));
-        for provenance in [None, Some(&provenance)] {
-            let record = Release::record(metadata("app", "1.0.0+a"), &package, provenance);
-            let release = Release::read(&record).unwrap();
-            assert_eq!((release.name, release.version), ("app", "1.0.0+a"));
-            assert_eq!((&release.package, release.provenance.as_ref()), (&package, provenance));
-            assert_eq!(release.tag(), Tag::parse("1.0.0_a").ok());
+    fn a_record_is_read_as_it_was_written() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Op(#[serde(with = "record")] Option<Arc<Release>>);
+        for provenance in [None, Some(Digest::sha256(b"b"))] {
+            let op = Op(Some(Arc::new(release("app", "1.0.0+a", provenance))));
+            let text = serde_json::to_string(&op).unwrap();
+            assert!(text.starts_with(r#"{"metadata":{"name":"app","version":"1.0.0+a"},"#), "{text}");
+            assert_eq!(serde_json::from_str::<Op>(&text).unwrap(), op);
         }
+        assert_eq!(release("app", "1.0.0+a", None).tag(), Tag::parse("1.0.0_a").ok());
     }
 
     #[test]
     fn what_is_no_record_is_none() {
         let package = Digest::sha256(b"a");
+        let metadata = json!({"name": "app", "version": "1.0.0"});
         for record in [
             json!(null),
             json!([1]),
-            json!({"metadata": metadata("app", "1.0.0")}),
+            json!({"metadata": metadata}),
             json!({"metadata": {"name": "app"}, "package": package}),
             json!({"metadata": {"name": 1, "version": "1.0.0"}, "package": package}),
-            json!({"metadata": metadata("app", "1.0.0"), "package": "sha256:0"}),
+            json!({"metadata": metadata, "package": "sha256:0"}),
         ] {
             assert_eq!(Release::read(&record), None, "{record}");
         }
@@ -96,19 +192,38 @@ mod tests {
         let cases = [
             ("team/app", "1.0.0", "app", "1.0.0", true),
             ("app", "1.0.0_a", "app", "1.0.0+a", true),
-            ("team/app", "1.0.0_a", "app", "1.0.0_a", false),
             ("team/app", "1.0.0", "base", "1.0.0", false),
             ("team/app", "latest", "app", "1.0.0", false),
             ("team/app", "v1.0.0", "app", "1.0.0", false),
         ];
         for (repository, tag, name, version, expected) in cases {
-            let record = Release::record(metadata(name, version), &Digest::sha256(b"a"), None);
             let (repository, tag) = (RepositoryName::parse(repository).unwrap(), Tag::parse(tag).unwrap());
-            assert_eq!(
-                is_release(&repository, &tag, &record),
-                expected,
-                "{repository}:{tag} {name} {version}"
-            );
+            let stands = release(name, version, None).is_at(&repository, &tag);
+            assert_eq!(stands, expected, "{repository}:{tag} {name} {version}");
         }
+    }
+
+    #[test]
+    fn package_and_provenance_are_found_by_their_media_types() {
+        let config = json!({"name": "app", "version": "1.0.0"}).to_string();
+        let read = |layers: &[&str]| {
+            let layer = |media_type: &&str| json!({"mediaType": media_type, "digest": Digest::sha256(media_type.as_bytes()), "size": 1});
+            let manifest = json!({
+                "schemaVersion": 2, "layers": layers.iter().map(layer).collect::<Vec<_>>(),
+                "config": {"mediaType": HELM_CONFIG, "digest": Digest::sha256(config.as_bytes()), "size": config.len()},
+            });
+            let media_type = MediaType::parse(OCI_MANIFEST).unwrap();
+            let manifest = Manifest::read(manifest.to_string().as_bytes(), &media_type).unwrap();
+            let repository = RepositoryName::parse("team/app").unwrap();
+            Release::of(&repository, &manifest, config.as_bytes())
+                .map(|release| (release.package, release.provenance))
+        };
+        let digest = |of: &str| Digest::sha256(of.as_bytes());
+        assert_eq!(read(&[HELM_CHART]), Ok((digest(HELM_CHART), None)));
+        assert_eq!(read(&["text/plain", HELM_CHART_LEGACY]), Ok((digest(HELM_CHART_LEGACY), None)));
+        let signed = Ok((digest(HELM_CHART), Some(digest(HELM_PROVENANCE))));
+        assert_eq!(read(&[HELM_PROVENANCE, HELM_CHART]), signed);
+        assert_eq!(read(&[HELM_PROVENANCE]), Err(Unlisted::Packages(0)));
+        assert_eq!(read(&[HELM_CHART, HELM_CHART_LEGACY]), Err(Unlisted::Packages(2)));
     }
 }

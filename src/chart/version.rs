@@ -1,37 +1,41 @@
-//! Versions of charts (Semantic Versioning 2.0.0) and the tags that stand for them.
+//! Versions of charts and the tags that stand for them.
+
+use semver::{BuildMetadata, Prerelease, Version};
 
 /// The version that Helm reads in a tag: a tag cannot have a `+`, so Helm writes `_` for it.
 pub fn version_of_tag(tag: &str) -> String {
     tag.replace('_', "+")
 }
 
-/// Whether `version` is one of Semantic Versioning, without `v` and with all three numbers. Helm resolves a range
-/// of versions among such tags only.
+/// Whether `version` is one of Semantic Versioning 2.0.0, without `v` and with all three numbers. Helm resolves a
+/// range of versions among such tags only.
 pub fn is_strict(version: &str) -> bool {
-    let (version, build) = match version.split_once('+') {
-        Some((version, build)) => (version, Some(build)),
-        None => (version, None),
+    Version::parse(version).is_ok()
+}
+
+/// Reads a version as Helm does (Masterminds/semver, `NewVersion`): a `v` before it, numbers that are left out and
+/// zeros before a number are passed over. `None` for what Helm takes for no version at all.
+pub fn lax(text: &str) -> Option<Version> {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let (text, build) = match text.split_once('+') {
+        Some((text, build)) => (text, BuildMetadata::new(build).ok().filter(|build| !build.is_empty())?),
+        None => (text, BuildMetadata::EMPTY),
     };
-    let (core, pre_release) = match version.split_once('-') {
-        Some((core, pre_release)) => (core, Some(pre_release)),
-        None => (version, None),
+    let (core, pre) = match text.split_once('-') {
+        Some((core, pre)) => (core, Prerelease::new(pre).ok().filter(|pre| !pre.is_empty())?),
+        None => (text, Prerelease::EMPTY),
     };
-    core.split('.').count() == 3
-        && core.split('.').all(is_number)
-        && pre_release.is_none_or(|text| text.split('.').all(|id| is_identifier(id) && !has_leading_zero(id)))
-        && build.is_none_or(|text| text.split('.').all(is_identifier))
+    let mut numbers = [0; 3];
+    for (at, digits) in core.split('.').enumerate() {
+        *numbers.get_mut(at)? = number(digits)?;
+    }
+    let [major, minor, patch] = numbers;
+    Some(Version { major, minor, patch, pre, build })
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero(text)
-}
-
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn has_leading_zero(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit())
+fn number(digits: &str) -> Option<u64> {
+    let legal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    legal.then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]
@@ -65,9 +69,44 @@ mod tests {
         ];
         for version in strict {
             assert!(is_strict(version), "{version}");
+            assert_eq!(lax(version), Version::parse(version).ok(), "{version}");
         }
         for version in others {
             assert!(!is_strict(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn lax_versions_are_read_as_helm_reads_them() {
+        let cases = [
+            ("1", Some("1.0.0")),
+            ("1.2", Some("1.2.0")),
+            ("v1.2.3", Some("1.2.3")),
+            ("v1", Some("1.0.0")),
+            ("01.02.03", Some("1.2.3")),
+            ("1-rc.1", Some("1.0.0-rc.1")),
+            ("1.2-2.0.0", Some("1.2.0-2.0.0")),
+            ("1.2+b", Some("1.2.0+b")),
+            ("1.2.3-a+b-c", Some("1.2.3-a+b-c")),
+            ("1.2.3+a-b", Some("1.2.3+a-b")),
+            ("V1.2.3", None),
+            ("vv1", None),
+            ("", None),
+            ("v", None),
+            ("1.", None),
+            (".1", None),
+            ("1..2", None),
+            ("1.2.3.4", None),
+            ("1.2.3-", None),
+            ("1.2.3+", None),
+            ("1.2.3-01", None),
+            ("1.2.3+a+b", None),
+            ("1.2.3 ", None),
+            ("latest", None),
+            ("18446744073709551616.0.0", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(lax(text).map(|version| version.to_string()).as_deref(), expected, "{text:?}");
         }
     }
 
@@ -78,11 +117,12 @@ mod tests {
         ) {
             prop_assert!(is_strict(&version));
             prop_assert!(is_strict(&version_of_tag(&version.replace('+', "_"))));
+            prop_assert_eq!(lax(&format!("v{version}")), lax(&version));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
-            is_strict(&text);
+        fn no_text_makes_it_panic(text in ".*|v?[0-9.+-]{0,12}") {
+            prop_assert!(lax(&text).is_some() || !is_strict(&text));
         }
     }
 }

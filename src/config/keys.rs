@@ -111,6 +111,8 @@ pub const KEYS: &[Key] = keys! {
     "storage.namespace_memory" storage.namespace_memory;
     /// Memory for manifests and other small content.
     "storage.cache_memory" storage.cache_memory;
+    /// Memory for the indexes of chart repositories, kept rendered; the least recently read are dropped beyond it.
+    "storage.index_memory" storage.index_memory;
 
     /// What a client without credentials may do: read, or write (push and delete as well). Unset: everything,
     /// but then the server listens on loopback addresses only.

@@ -65,6 +65,8 @@ pub struct Storage {
     pub namespace_memory: ByteSize,
     /// Bytes of manifests and other small content held in memory.
     pub cache_memory: ByteSize,
+    /// Bytes of rendered indexes held in memory.
+    pub index_memory: ByteSize,
 }
 
 /// How many servers write to the storage.
@@ -175,6 +177,7 @@ impl Default for Storage {
             wait_for_lock: Duration::ZERO,
             namespace_memory: ByteSize::mib(256),
             cache_memory: ByteSize::mib(64),
+            index_memory: ByteSize::mib(256),
         }
     }
 }

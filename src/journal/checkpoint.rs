@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::keys::FOLD_VERSION;
 use super::state::{Content, Extent, Manifest, ManifestEntry, Release, Revision, State, TagEntry};
+use crate::chart;
 use crate::clock::Timestamp;
 use crate::oci::{Digest, MediaType, RepositoryName, Tag};
 
@@ -81,7 +82,7 @@ struct ManifestRecord {
     subject: Option<Digest>,
     artifact_type: Option<Box<str>>,
     annotations: Option<BTreeMap<String, String>>,
-    chart: Option<Arc<serde_json::Value>>,
+    chart: Option<Arc<chart::Release>>,
     seq: u64,
     time: Timestamp,
     ever_tagged: bool,

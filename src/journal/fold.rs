@@ -145,7 +145,7 @@ impl State {
                 self.count_down(&old.manifest.extents, at);
                 for chart in [&old.manifest.chart, &op.chart].into_iter().flatten() {
                     // Only under this tag can it be, or have been, a release.
-                    if let Some(tag) = chart::Release::read(chart).and_then(|release| release.tag()) {
+                    if let Some(tag) = chart.tag() {
                         self.list(&op.repository, &tag, at);
                     }
                 }
@@ -203,7 +203,7 @@ impl State {
     fn list(&mut self, name: &RepositoryName, tag: &Tag, at: At) {
         let repository = self.repository_mut(name);
         let listed = repository.releases.get(tag).map(|release| &release.chart);
-        let chart = repository.chart_of(tag).filter(|chart| chart::is_release(name, tag, chart));
+        let chart = repository.chart_of(tag).filter(|chart| chart.is_at(name, tag));
         // The same chart in another manifest is the same release: Helm writes the file's time into its manifests.
         if listed == chart {
             return;
@@ -330,7 +330,7 @@ impl State {
 
 impl Repository {
     /// What the manifest that `tag` points to says of its chart.
-    pub(super) fn chart_of(&self, tag: &Tag) -> Option<&Arc<serde_json::Value>> {
+    pub(super) fn chart_of(&self, tag: &Tag) -> Option<&Arc<chart::Release>> {
         let digest = &self.tags.get(tag)?.digest;
         self.manifests.get(digest)?.manifest.chart.as_ref()
     }

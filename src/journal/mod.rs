@@ -19,7 +19,7 @@ pub use error::{JournalError, ProposeError};
 pub use layout::{Layout, OpenError};
 pub use machine::{Mode, Outcome};
 pub use op::Crc32c;
-pub use proposal::{Body, Change, MAX_ATTACHED, MAX_CHART, NewManifest, Piece, Proposal, Refusal};
+pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal};
 pub use state::{
     Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,
     created_at,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::chart::{Release, record};
 use crate::clock::Timestamp;
 use crate::oci::{Digest, MediaType, RepositoryName, Tag};
 
@@ -99,9 +100,9 @@ pub struct ManifestOp {
     /// Present with a subject and up to 16 KiB; otherwise they are read from the body when they are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// What is told of a chart (a record of [`crate::chart::Release`]), up to 64 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chart: Option<Arc<serde_json::Value>>,
+    /// What is told of a chart that an index can list.
+    #[serde(default, with = "record", skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Arc<Release>>,
 }
 
 /// Where a tag pointed before, and the commit that had put it there: the history of a tag is a linked list.

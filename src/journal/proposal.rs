@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::op::{Crc32c, ManifestOp, Op, OpExtent, Was};
 use super::state::{ManifestEntry, State};
+use crate::chart::Release;
 use crate::oci::{Condition, Digest, MediaType, RepositoryName, Tag};
 
 /// A change that somebody asks for.
@@ -72,8 +73,8 @@ pub struct NewManifest {
     pub subject: Option<Digest>,
     pub artifact_type: Option<Box<str>>,
     pub annotations: Option<BTreeMap<String, String>>,
-    /// A record of [`crate::chart::Release`], of at most [`MAX_CHART`] bytes as JSON.
-    pub chart: Option<Arc<serde_json::Value>>,
+    /// The chart, if it is one that an index can list.
+    pub chart: Option<Arc<Release>>,
     /// Against what each of `tags` points to; without tags, against the manifest itself.
     pub condition: Condition,
 }
@@ -95,9 +96,6 @@ pub enum Piece {
 
 /// Bodies of at most this many bytes ride along in the commit.
 pub const MAX_ATTACHED: usize = 16 * 1024;
-
-/// Chart metadata in a manifest op has at most this many bytes as JSON.
-pub const MAX_CHART: usize = 64 * 1024;
 
 /// The rule that a proposal broke.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -331,7 +329,7 @@ impl Change {
                 let named = (new.blobs.len() + new.children.len() + new.tags.len()) * EXTENT_OR_REFERENCE;
                 let annotations =
                     new.annotations.iter().flatten().map(|(k, v)| k.len() + v.len() + 8).sum::<usize>();
-                let chart = if new.chart.is_some() { MAX_CHART } else { 0 };
+                let chart = new.chart.as_ref().map_or(0, |chart| OP + chart.metadata.len());
                 OP + new.body.weight(EXTENT_OR_REFERENCE) + named + annotations + chart
             }
             _ => OP,

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::state::{Extent, Repository, State};
-use crate::chart;
 use crate::oci::{Digest, RepositoryName};
 
 /// What is wrong with a state, if anything.
@@ -62,7 +61,7 @@ fn contradiction_in(state: &State, name: &RepositoryName, repository: &Repositor
         return Some(format!("commit {}: the referrers are wrong", state.seq));
     }
     let releases = repository.tags.keys().filter_map(|tag| {
-        let chart = repository.chart_of(tag).filter(|chart| chart::is_release(name, tag, chart))?;
+        let chart = repository.chart_of(tag).filter(|chart| chart.is_at(name, tag))?;
         Some((tag, chart))
     });
     if !repository.releases.iter().map(|(tag, release)| (tag, &release.chart)).eq(releases) {

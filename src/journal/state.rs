@@ -9,6 +9,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::chart;
 use crate::clock::Timestamp;
 use crate::oci::{Digest, MediaType, RepositoryName, Tag};
 
@@ -80,8 +81,7 @@ pub struct Manifest {
     pub subject: Option<Digest>,
     pub artifact_type: Option<Box<str>>,
     pub annotations: Option<BTreeMap<String, String>>,
-    /// A record of [`crate::chart::Release`].
-    pub chart: Option<Arc<serde_json::Value>>,
+    pub chart: Option<Arc<chart::Release>>,
     /// The commit that brought it, and its time.
     pub seq: u64,
     pub time: Timestamp,
@@ -98,7 +98,7 @@ pub struct TagEntry {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {
     /// What the manifest says of its chart.
-    pub chart: Arc<serde_json::Value>,
+    pub chart: Arc<chart::Release>,
     /// The time of the commit that gave the version this content.
     pub since: Timestamp,
 }

@@ -53,6 +53,16 @@ impl EtagSet {
     }
 }
 
+/// Whether `If-None-Match` names `tag`, the entity tag of what is there, without its quotes. Weak tags count (RFC 9110
+/// section 13.1.2); what cannot be read names nothing.
+pub fn is_named<'a>(if_none_match: impl IntoIterator<Item = &'a str>, tag: &str) -> bool {
+    match entity_tags(if_none_match) {
+        Ok(Some(Tags::Any)) => true,
+        Ok(Some(Tags::Listed(tags))) => tags.iter().any(|listed| listed.opaque == tag),
+        Ok(None) | Err(InvalidEntityTag) => false,
+    }
+}
+
 enum Tags<'a> {
     Any,
     Listed(Vec<EntityTag<'a>>),

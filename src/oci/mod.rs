@@ -4,12 +4,13 @@
 #[macro_use]
 mod text;
 
+mod chart_file;
 mod conditions;
 mod descriptor;
 mod digest;
 mod error;
 mod hasher;
-mod json;
+pub mod json;
 mod manifest;
 mod media_type;
 mod name;
@@ -19,7 +20,8 @@ mod referrers;
 mod route;
 mod tag;
 
-pub use conditions::{Condition, EtagSet, InvalidEntityTag};
+pub use chart_file::ChartFile;
+pub use conditions::{Condition, EtagSet, InvalidEntityTag, is_named};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use error::{ErrorCode, error_body};
@@ -34,5 +36,5 @@ pub use name::{InvalidName, Namespace, RepositoryName};
 pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;
-pub use route::{Access, Action, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, route};
+pub use route::{Access, Action, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, below_v2, route};
 pub use tag::{InvalidTag, Tag};

@@ -77,6 +77,18 @@ impl Namespace {
         &self.0
     }
 
+    /// The repository `base` of the namespace.
+    ///
+    /// # Errors
+    /// Those of [`RepositoryName::parse`], and for a base with a `/`.
+    pub fn repository(&self, base: &str) -> Result<RepositoryName, InvalidName> {
+        match (self.0.is_empty(), base.contains('/')) {
+            (_, true) => Err(InvalidName::Malformed),
+            (true, false) => RepositoryName::parse(base),
+            (false, false) => RepositoryName::parse(&format!("{}/{base}", self.0)),
+        }
+    }
+
     /// The folder of the namespace in the store. No component of a name begins with `_`, so `_root` is free.
     pub fn key(&self) -> &str {
         if self.0.is_empty() { "_root" } else { &self.0 }

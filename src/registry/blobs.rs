@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::content::{Kind, Stored, Wanted};
 use super::{BlobReader, Error, Registry, Who};
 use crate::journal::Change;
@@ -38,6 +40,16 @@ impl Registry {
             Some(stored) => Ok(Blob { wanted, stored }),
             None => Err(wanted.unknown()),
         }
+    }
+
+    /// The bytes of a small blob.
+    pub(super) async fn small_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Bytes, Error> {
+        let Blob { wanted, stored } = self.blob(repository, digest).await?;
+        self.body(&wanted, &stored).await
     }
 
     /// Reads the bytes `range` of a blob; what lies behind its end is left out.

@@ -10,12 +10,18 @@ use thiserror::Error;
 use super::uploads::Session;
 use crate::backend::BackendError;
 use crate::journal::{JournalError, ProposeError, Refusal};
-use crate::oci::{Digest, ManifestError, Reference, RepositoryName};
+use crate::oci::{ChartFile, Digest, ManifestError, Namespace, Reference, RepositoryName};
 
 #[derive(Clone, Debug, Error)]
 pub enum Error {
     #[error("repository {0} is not known: push to it first")]
     NameUnknown(RepositoryName),
+    #[error("there is no chart repository `{0}`: push a chart to oci://<this host>/{0} first")]
+    NamespaceUnknown(Namespace),
+    #[error("there is no {0} here: index.yaml lists what there is")]
+    ChartFileUnknown(ChartFile),
+    #[error("the index could not be made")]
+    Index,
     #[error("blob {0} is not in this repository")]
     BlobUnknown(Digest),
     #[error("manifest {0} is not in this repository")]

@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::content::{Kind, Stored, Wanted};
 use super::{Error, Registry, Who};
-use crate::chart;
 use crate::journal::{Change, ManifestEntry, NewManifest, State};
-use crate::oci::{Condition, Digest, HELM_CONFIG, Manifest, MediaType, Reference, RepositoryName, Tag};
+use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 /// Annotations of a manifest with a subject travel in the journal up to this many bytes.
 const MAX_ANNOTATIONS: usize = 16 * 1024;
@@ -101,7 +100,7 @@ impl Registry {
         let read = Manifest::read(&put.body, &put.media_type)?;
         let digest = digest_of(put.reference, &put.body)?;
         let tags = all_tags(put.reference, put.tags);
-        let warnings = if is_chart(&read) { odd_versions(&tags) } else { Vec::new() };
+        let (chart, warnings) = self.read_chart(put.repository, &read, &tags).await?;
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
         let new = NewManifest {
@@ -115,7 +114,7 @@ impl Registry {
             artifact_type: read.effective_artifact_type().map(Into::into),
             annotations: Some(read.annotations).filter(|found| subject.is_some() && is_light(found)),
             subject: subject.clone(),
-            chart: None,
+            chart,
             condition: put.condition,
         };
         self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
@@ -185,19 +184,6 @@ fn digest_of(reference: &Reference, body: &[u8]) -> Result<Digest, Error> {
         true => Ok(actual),
         false => Err(Error::DigestMismatch { expected: expected.clone(), actual }),
     }
-}
-
-fn is_chart(manifest: &Manifest) -> bool {
-    manifest.config.as_ref().is_some_and(|config| config.media_type.as_str() == HELM_CONFIG)
-}
-
-/// Tags of a chart that Helm never finds by a range of versions.
-fn odd_versions(tags: &[Tag]) -> Vec<String> {
-    let is_odd = |tag: &&Tag| !chart::is_strict(&chart::version_of_tag(tag.as_str()));
-    let warning = |tag: &Tag| {
-        format!("{tag} is not a strict semantic version: Helm pulls it by its exact name, never for a range")
-    };
-    tags.iter().filter(is_odd).map(warning).collect()
 }
 
 fn all_tags(reference: &Reference, mut tags: Vec<Tag>) -> Vec<Tag> {

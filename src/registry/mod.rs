@@ -6,8 +6,10 @@
 
 mod blobs;
 mod catalog;
+mod charts;
 mod content;
 mod error;
+mod index;
 mod manifests;
 mod mount;
 mod objects;
@@ -28,7 +30,9 @@ use crate::oci::{Namespace, RepositoryName};
 
 pub use blobs::Blob;
 pub use catalog::CatalogPage;
+pub use charts::StoredChartFile;
 pub use error::{BodyError, Error};
+pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
 pub use mount::Mounted;
 pub use reader::BlobReader;
@@ -43,6 +47,7 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     limits: Limits,
     bodies: content::Cache,
+    indexes: index::Indexes,
     uploads: uploads::Uploads,
 }
 
@@ -55,11 +60,13 @@ pub struct Limits {
     pub upload_memory: usize,
     /// Small bodies that are kept for the next reader.
     pub cache: u64,
+    /// Indexes of chart repositories that are kept rendered.
+    pub indexes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { extent: 8 << 20, upload_memory: 64 << 20, cache: 64 << 20 }
+        Self { extent: 8 << 20, upload_memory: 64 << 20, cache: 64 << 20, indexes: 256 << 20 }
     }
 }
 
@@ -88,8 +95,9 @@ impl Registry {
         limits: Limits,
     ) -> Arc<Self> {
         let bodies = content::cache(limits.cache);
+        let indexes = index::indexes(limits.indexes);
         let uploads = uploads::Uploads::new(limits.upload_memory);
-        Arc::new(Self { journals, backend, clock, limits, bodies, uploads })
+        Arc::new(Self { journals, backend, clock, limits, bodies, indexes, uploads })
     }
 
     /// Whether the store answers: reads one byte of it.

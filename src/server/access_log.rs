@@ -40,8 +40,12 @@ impl Line {
     /// What the request was after.
     pub(super) fn describe(&mut self, action: &Action) {
         self.kind = action.kind();
-        self.repository = action.repository().map(ToString::to_string).unwrap_or_default();
+        self.repository = match action {
+            Action::ChartIndex { namespace } | Action::ChartFile { namespace, .. } => namespace.to_string(),
+            _ => action.repository().map(ToString::to_string).unwrap_or_default(),
+        };
         self.reference = match action {
+            Action::ChartFile { file, .. } => file.to_string(),
             Action::GetManifest { reference, .. }
             | Action::HeadManifest { reference, .. }
             | Action::PutManifest { reference, .. }

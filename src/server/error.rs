@@ -9,13 +9,13 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use super::body::BodyError;
-use super::headers::JSON;
-use super::oci::point_to;
+use super::headers::{JSON, TEXT};
+use super::oci::uploads::point_to;
 use super::reply::{Reply, set, set_text, whole};
 use crate::journal::{JournalError, Refusal};
 use crate::oci::{
     ErrorCode, InvalidDigest, InvalidEntityTag, InvalidUploadRange, Reason, Refusal as Misrouted,
-    RepositoryName, error_body,
+    RepositoryName, below_v2, error_body,
 };
 use crate::registry::Error;
 
@@ -28,7 +28,7 @@ pub(super) enum Failure {
     Registry(#[from] Error),
     #[error(transparent)]
     Body(#[from] BodyError),
-    #[error("the Range lies behind the end of a blob of {size} bytes")]
+    #[error("the Range lies behind the end of what has {size} bytes")]
     Range { size: u64 },
     #[error("Content-Type {0}: a manifest is pushed with the media type it will be served with")]
     ContentType(&'static str),
@@ -46,6 +46,21 @@ pub(super) enum Failure {
     Failed(#[from] JoinError),
     #[error("the answer could not be written: {0}")]
     Answer(#[from] serde_json::Error),
+}
+
+/// How a refusal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the distribution API has it.
+    Json,
+    /// For people: clients of a chart repository show it as it is.
+    Text,
+}
+
+impl Form {
+    pub(super) fn of(path: &str) -> Self {
+        if below_v2(path).is_some() { Self::Json } else { Self::Text }
+    }
 }
 
 impl Failure {
@@ -75,20 +90,21 @@ impl Failure {
     }
 
     /// The answer. What is the server's own trouble is logged here, under the id of the request.
-    pub(super) fn reply(&self, request: &str, repository: Option<&RepositoryName>) -> Reply {
+    pub(super) fn reply(&self, form: Form, request: &str, repository: Option<&RepositoryName>) -> Reply {
         let (status, code) = self.row();
-        let body = match status.is_server_error() {
-            false => error_body(code, &self.to_string(), None),
-            true => {
-                tracing::error!(request, status = status.as_u16(), error = %self, "a request failed");
-                error_body(
-                    code,
-                    "the server cannot do this now; its log says why, under the id of the request",
-                    Some(request),
-                )
-            }
+        let own = status.is_server_error();
+        if own {
+            tracing::error!(request, status = status.as_u16(), error = %self, "a request failed");
+        }
+        let message = match own {
+            true => "the server cannot do this now; its log says why, under the id of the request",
+            false => &self.to_string(),
         };
-        let mut reply = whole(status, JSON, body);
+        let mut reply = match (form, own) {
+            (Form::Json, _) => whole(status, JSON, error_body(code, message, own.then_some(request))),
+            (Form::Text, true) => whole(status, TEXT, format!("{message} {request}\n")),
+            (Form::Text, false) => whole(status, TEXT, format!("{message}\n")),
+        };
         if status == StatusCode::SERVICE_UNAVAILABLE {
             set(&mut reply, RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -122,7 +138,9 @@ fn of_route(reason: Reason) -> StatusCode {
 
 fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
     match error {
-        Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+        Error::NameUnknown(_) | Error::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+        Error::ChartFileUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        Error::Index => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         Error::BlobUnknown(_) | Error::Damaged(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
         Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         Error::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),

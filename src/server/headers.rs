@@ -20,6 +20,11 @@ pub(super) const REGISTRY_2_0: HeaderValue = HeaderValue::from_static("registry/
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 pub(super) const OCI_INDEX: HeaderValue = HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
+pub(super) const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
+/// A package; never a content coding, which clients would take off.
+pub(super) const TGZ: HeaderValue = HeaderValue::from_static("application/gzip");
+pub(super) const PGP_SIGNATURE: HeaderValue = HeaderValue::from_static("application/pgp-signature");
+pub(super) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(super) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

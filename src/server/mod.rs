@@ -4,9 +4,13 @@
 //! on by `auth`, and is answered by the face its action belongs to.
 
 mod access_log;
+mod ask;
 mod body;
+mod conditions;
 mod connection;
 mod cors;
+mod dispatch;
+mod download;
 mod error;
 mod exchange;
 mod headers;
@@ -18,6 +22,7 @@ mod open;
 mod relay;
 mod remote;
 mod reply;
+mod repository;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -27,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
-use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
+use actix_http::{HttpMessage, Method, Request, RequestHead, Response};
 use actix_web::dev::{ServiceFactory, fn_service};
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -38,9 +43,10 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::oci::route;
 use crate::registry::Registry;
+use ask::Ask;
 use body::RequestBody;
 use connection::InHand;
-use error::Failure;
+use error::{Failure, Form};
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
 use health::Probe;
 use remote::remote;
@@ -176,27 +182,24 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     if let Some(reply) = cors::preflight(&services.settings.server.cors, head) {
         return reply;
     }
-    if !is_registry(path) {
-        return reply::whole(StatusCode::NOT_FOUND, headers::TEXT, "nothing is here\n");
-    }
-    let query = head.uri.query();
+    let (query, form) = (head.uri.query(), Form::of(path));
     let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
-        Err(refusal) => Failure::Request(refusal).reply(asked.id, None),
+        Err(refusal) => Failure::Request(refusal).reply(form, asked.id, None),
         Ok(action) => {
             if let Some(line) = exchange.line() {
                 line.describe(&action);
             }
-            let answered = relay::here(&services.store, oci::answer(asked, body, &action)).await;
-            answered.unwrap_or_else(|failure| failure.reply(asked.id, action.repository()))
+            let ask = &mut Ask { services, head, body, id: asked.id, principal: services.anonymous.clone() };
+            let answered = async {
+                ask.admit(&action)?;
+                dispatch::answer(ask, &action).await
+            };
+            let answered = relay::here(&services.store, answered).await;
+            answered.unwrap_or_else(|failure| failure.reply(form, asked.id, action.repository()))
         }
     };
     reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);
     reply
-}
-
-/// `/v2` and what is below it.
-fn is_registry(path: &str) -> bool {
-    path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The declared length of the body; actix has refused what is not a number.

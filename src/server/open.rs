@@ -29,6 +29,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let limits = registry::Limits {
         upload_memory: settings.server.limits.upload_memory.bytes() as usize,
         cache: settings.storage.cache_memory.bytes(),
+        indexes: settings.storage.index_memory.bytes(),
         ..registry::Limits::default()
     };
     let registry = Registry::new(journals, backend, Arc::clone(&clock), limits);

@@ -10,6 +10,7 @@ use proptest::sample::select;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::chart::Release;
 use crate::clock::Timestamp;
 use crate::journal::commit::{self, Head, Member};
 use crate::journal::op::{Crc32c, ManifestOp, Op, OpExtent, Was};
@@ -70,17 +71,13 @@ fn extents() -> impl Strategy<Value = Vec<OpExtent>> {
     vec(prop_oneof![3 => object, 1 => attached], 0..3)
 }
 
-/// Releases of several names and versions, and what is none.
-fn charts() -> impl Strategy<Value = serde_json::Value> {
+/// Releases of several names and versions.
+fn charts() -> impl Strategy<Value = Arc<Release>> {
     let package = Digest::sha256(b"package");
-    let of = |name: &str, version: &str| json!({"metadata": {"name": name, "version": version}, "package": package});
-    select(vec![
-        of("app", "1.0.0"),
-        of("app", "2.0.0"),
-        of("base", "1.0.0"),
-        json!({"name": "app"}),
-        json!(1),
-    ])
+    select(vec![("app", "1.0.0"), ("app", "2.0.0"), ("base", "1.0.0")]).prop_map(move |(name, version)| {
+        let record = json!({"metadata": {"name": name, "version": version}, "package": package});
+        Arc::new(Release::read(&record).unwrap())
+    })
 }
 
 fn manifests() -> impl Strategy<Value = Op> {
@@ -99,7 +96,7 @@ fn manifests() -> impl Strategy<Value = Op> {
                 subject,
                 artifact_type: None,
                 annotations: Some([("a".to_owned(), "b".to_owned())].into()),
-                chart: chart.map(Arc::new),
+                chart,
             }))
         },
     )

@@ -6,14 +6,16 @@
 #[cfg(test)]
 mod corpus;
 mod query;
+mod repository;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
+use super::chart_file::ChartFile;
 use super::digest::{Algorithm, Digest, InvalidDigest};
 use super::error::ErrorCode;
-use super::name::RepositoryName;
+use super::name::{Namespace, RepositoryName};
 use super::reference::{InvalidReference, Reference};
 use super::tag::Tag;
 use query::Query;
@@ -98,6 +100,15 @@ pub enum Action {
         repository: RepositoryName,
         session: String,
     },
+    /// `index.yaml` of a chart repository.
+    ChartIndex {
+        namespace: Namespace,
+    },
+    /// A package or its signature, by the name that the index gives it.
+    ChartFile {
+        namespace: Namespace,
+        file: ChartFile,
+    },
 }
 
 /// What an action does to a repository, for authorisation.
@@ -130,7 +141,9 @@ pub enum Reason {
 /// The action of a request. `path` and `query` are as they stand on the wire; `reserved` is the first component of
 /// the health check's path, which no repository may have.
 pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> Result<Action, Refusal> {
-    let rest = checked(path)?;
+    let Some(rest) = below_v2(path) else { return repository::route(method, path, reserved) };
+    check_length(path)?;
+    check_plain(rest)?;
     let query = Query::parse(query)?;
     match rest {
         "" | "/" => method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD").map(|()| Action::Ping),
@@ -142,15 +155,20 @@ pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> R
     }
 }
 
-/// The path after `/v2`, once nothing in it can be read in two ways.
-fn checked(path: &str) -> Result<&str, Refusal> {
-    if path.len() > MAX_PATH {
-        return Err(Refusal::uri_too_long(format!("a path has at most {MAX_PATH} characters")));
+/// Whether a path is one of the distribution API, and what stands behind `/v2` in it.
+pub fn below_v2(path: &str) -> Option<&str> {
+    path.strip_prefix("/v2").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn check_length(path: &str) -> Result<(), Refusal> {
+    match path.len() {
+        0..=MAX_PATH => Ok(()),
+        _ => Err(Refusal::uri_too_long(format!("a path has at most {MAX_PATH} characters"))),
     }
-    let rest = path.strip_prefix("/v2").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let Some(rest) = rest else {
-        return Err(Refusal::not_found("the registry's paths begin with `/v2/`"));
-    };
+}
+
+/// Refuses what could be read in two ways.
+fn check_plain(rest: &str) -> Result<(), Refusal> {
     let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b'?' | b'#');
     if !rest.bytes().all(is_plain) {
         let message = "a path has no escapes, backslashes, spaces or characters beyond ASCII: nothing in a name, tag, \
@@ -160,7 +178,7 @@ fn checked(path: &str) -> Result<&str, Refusal> {
     if rest.split('/').any(|component| matches!(component, "." | "..")) {
         return Err(Refusal::bad(ErrorCode::NameInvalid, "a path has no components `.` and `..`"));
     }
-    Ok(rest)
+    Ok(())
 }
 
 /// Actions are told apart from the end of the path: `blobs`, `tags` and so on are legal names, too.
@@ -315,14 +333,17 @@ fn upload(
 
 fn repository(text: &str, reserved: &str) -> Result<RepositoryName, Refusal> {
     let text = text.strip_prefix('/').unwrap_or(text);
-    let refuse = |message: String| Refusal::bad(ErrorCode::NameInvalid, message);
-    let name = RepositoryName::parse(text).map_err(|error| refuse(error.to_string()))?;
-    if !reserved.is_empty() && text.split('/').next() == Some(reserved) {
-        return Err(refuse(format!(
-            "a repository name cannot begin with {reserved:?}: it is the path of the health check"
-        )));
+    check_reserved(text, reserved)?;
+    RepositoryName::parse(text).map_err(|error| Refusal::bad(ErrorCode::NameInvalid, error.to_string()))
+}
+
+fn check_reserved(name: &str, reserved: &str) -> Result<(), Refusal> {
+    if reserved.is_empty() || name.split('/').next() != Some(reserved) {
+        return Ok(());
     }
-    Ok(name)
+    let message =
+        format!("a repository name cannot begin with {reserved:?}: it is the path of the health check");
+    Err(Refusal::bad(ErrorCode::NameInvalid, message))
 }
 
 fn digest(text: &str) -> Result<Digest, Refusal> {
@@ -342,7 +363,7 @@ fn method_of<'t, T>(method: &str, methods: &'t [(&str, T)], allow: &'static str)
 impl Action {
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Ping | Self::Catalog { .. } => None,
+            Self::Ping | Self::Catalog { .. } | Self::ChartIndex { .. } | Self::ChartFile { .. } => None,
             Self::Tags { repository, .. }
             | Self::Referrers { repository, .. }
             | Self::GetManifest { repository, .. }
@@ -379,6 +400,8 @@ impl Action {
             Self::PatchUpload { .. } => "upload.patch",
             Self::PutUpload { .. } => "upload.put",
             Self::CancelUpload { .. } => "upload.cancel",
+            Self::ChartIndex { .. } => "chart.index",
+            Self::ChartFile { .. } => "chart.file",
         }
     }
 
@@ -391,7 +414,9 @@ impl Action {
             | Self::GetManifest { .. }
             | Self::HeadManifest { .. }
             | Self::GetBlob { .. }
-            | Self::HeadBlob { .. } => Access::Read,
+            | Self::HeadBlob { .. }
+            | Self::ChartIndex { .. }
+            | Self::ChartFile { .. } => Access::Read,
             Self::PutManifest { .. }
             | Self::StartUpload { .. }
             | Self::UploadStatus { .. }

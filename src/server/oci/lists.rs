@@ -4,10 +4,10 @@ use actix_http::StatusCode;
 use actix_http::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use serde::Serialize;
 
-use super::Ask;
-use super::conditions::not_modified;
 use crate::oci::{Digest, MAX_PAGE, MAX_TAGS_PAGE, Page, RepositoryName, Tag, referrers_index};
 use crate::registry::{self, ReferrersPage};
+use crate::server::ask::Ask;
+use crate::server::conditions::not_modified;
 use crate::server::error::Failure;
 use crate::server::headers::{
     JSON, OCI_FILTERS_APPLIED, OCI_INDEX, REVALIDATE, entity_tag, link_next, with_query,
@@ -25,7 +25,11 @@ struct Tags<'a> {
     tags: &'a [Tag],
 }
 
-pub(super) async fn tags(ask: &Ask<'_>, repository: &RepositoryName, page: &Page) -> Result<Reply, Failure> {
+pub(in crate::server) async fn tags(
+    ask: &Ask<'_>,
+    repository: &RepositoryName,
+    page: &Page,
+) -> Result<Reply, Failure> {
     let part = part(page, MAX_TAGS_PAGE);
     let page = ask.registry().tags(repository, part).await?;
     let mut reply =
@@ -42,7 +46,7 @@ struct Catalog<'a> {
     repositories: &'a [RepositoryName],
 }
 
-pub(super) async fn catalog(ask: &Ask<'_>, page: &Page) -> Result<Reply, Failure> {
+pub(in crate::server) async fn catalog(ask: &Ask<'_>, page: &Page) -> Result<Reply, Failure> {
     let part = part(page, MAX_PAGE);
     let page = ask.registry().catalog(part).await?;
     let mut reply = listing(ask, JSON, serde_json::to_vec(&Catalog { repositories: &page.repositories })?);
@@ -53,7 +57,7 @@ pub(super) async fn catalog(ask: &Ask<'_>, page: &Page) -> Result<Reply, Failure
     Ok(reply)
 }
 
-pub(super) async fn referrers(
+pub(in crate::server) async fn referrers(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     subject: &Digest,

@@ -3,15 +3,15 @@
 use actix_http::StatusCode;
 use actix_http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
-use super::Ask;
-use super::conditions::{not_modified, precondition};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use crate::registry::PutManifest;
+use crate::server::ask::Ask;
+use crate::server::conditions::{not_modified, precondition};
 use crate::server::error::Failure;
 use crate::server::headers::{IMMUTABLE, OCI_SUBJECT, OCI_TAG, REVALIDATE, identify, warn};
 use crate::server::reply::{Content, Reply, add_text, empty, set, set_text, with};
 
-pub(super) async fn get(
+pub(in crate::server) async fn get(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     reference: &Reference,
@@ -21,7 +21,7 @@ pub(super) async fn get(
     Ok(describe(ask, reference, &found.digest, &found.media_type, content))
 }
 
-pub(super) async fn head(
+pub(in crate::server) async fn head(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     reference: &Reference,
@@ -55,7 +55,7 @@ fn caching(reference: &Reference) -> HeaderValue {
     }
 }
 
-pub(super) async fn put(
+pub(in crate::server) async fn put(
     ask: &mut Ask<'_>,
     repository: &RepositoryName,
     reference: &Reference,
@@ -91,7 +91,7 @@ fn media_type(headers: &HeaderMap) -> Result<MediaType, Failure> {
     MediaType::parse_header(text).map_err(|_| Failure::ContentType("is not a media type"))
 }
 
-pub(super) async fn delete(
+pub(in crate::server) async fn delete(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     reference: &Reference,

@@ -7,22 +7,26 @@ use std::sync::Arc;
 use actix_http::StatusCode;
 use actix_http::header::{CONTENT_RANGE, HeaderMap, LOCATION, RANGE};
 
-use super::Ask;
 use crate::oci::{Access, Algorithm, Digest, RepositoryName, UploadRange};
 use crate::registry::{Mounted, Progress, Session};
+use crate::server::ask::Ask;
 use crate::server::error::Failure;
 use crate::server::headers::DOCKER_CONTENT_DIGEST;
 use crate::server::relay::with_body;
 use crate::server::reply::{Reply, empty, set_text};
 
 /// POST without a body to speak of: a session.
-pub(super) fn start(ask: &Ask<'_>, repository: &RepositoryName, algorithm: Option<Algorithm>) -> Reply {
+pub(in crate::server) fn start(
+    ask: &Ask<'_>,
+    repository: &RepositoryName,
+    algorithm: Option<Algorithm>,
+) -> Reply {
     let session = ask.registry().start_upload(repository, algorithm, &ask.who());
     in_progress(StatusCode::ACCEPTED, repository, &session, 0)
 }
 
 /// POST with a digest: the whole blob in one request.
-pub(super) async fn single(
+pub(in crate::server) async fn single(
     ask: &mut Ask<'_>,
     repository: &RepositoryName,
     digest: &Digest,
@@ -37,7 +41,7 @@ pub(super) async fn single(
 }
 
 /// POST with a mount. What cannot be mounted has to be uploaded: 202, never 404.
-pub(super) async fn mount(
+pub(in crate::server) async fn mount(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     digest: &Digest,
@@ -51,7 +55,7 @@ pub(super) async fn mount(
     }
 }
 
-pub(super) async fn append(
+pub(in crate::server) async fn append(
     ask: &mut Ask<'_>,
     repository: &RepositoryName,
     session: &str,
@@ -66,7 +70,7 @@ pub(super) async fn append(
     Ok(in_progress(StatusCode::ACCEPTED, repository, &session, length))
 }
 
-pub(super) async fn progress(
+pub(in crate::server) async fn progress(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     session: &str,
@@ -77,7 +81,7 @@ pub(super) async fn progress(
 }
 
 /// PUT: the last chunk or the whole blob or nothing more, and the digest of it all.
-pub(super) async fn finish(
+pub(in crate::server) async fn finish(
     ask: &mut Ask<'_>,
     repository: &RepositoryName,
     session: &str,
@@ -93,7 +97,7 @@ pub(super) async fn finish(
     Ok(created(repository, digest))
 }
 
-pub(super) async fn cancel(
+pub(in crate::server) async fn cancel(
     ask: &Ask<'_>,
     repository: &RepositoryName,
     session: &str,

@@ -1,0 +1,242 @@
+//! What a chart says of itself: the fields of Chart.yaml that clients know (HELM.md sections 1.1 and 3.1), read from
+//! the config of a manifest, where Helm keeps them as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::release::Unlisted;
+use super::{version, yaml};
+use crate::oci::json::{self, Object};
+
+/// Metadata of more bytes than this is not listed; it rides in a line of the journal.
+pub const MAX_METADATA: usize = 128 * 1024;
+
+/// YAML readers find the end of a key within 1,024 characters or not at all.
+const MAX_KEY: usize = 1_000;
+
+/// Unknown fields are passed over; a missing field is as good as an empty one, as in Go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    #[serde(deserialize_with = "null_as_empty")]
+    pub name: String,
+    #[serde(deserialize_with = "null_as_empty")]
+    pub version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "is_false")]
+    pub deprecated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kube_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    #[serde(deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
+    pub maintainers: Vec<Maintainer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Of version 1 charts: one text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Dependency>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Maintainer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Dependency {
+    #[serde(deserialize_with = "null_as_empty")]
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(deserialize_with = "null_as_empty")]
+    pub repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "is_false")]
+    pub enabled: bool,
+    #[serde(deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
+    pub import_values: Vec<ImportValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+}
+
+/// A key of the dependency's exports, or `{child, parent}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ImportValue {
+    Export(String),
+    Mapped(BTreeMap<String, String>),
+}
+
+impl Metadata {
+    /// Reads a config and checks it as Helm checks what it reads in an index.
+    ///
+    /// # Errors
+    /// Why no index can list the chart.
+    pub fn read(config: &[u8]) -> Result<Self, Unlisted> {
+        // No field is named: Go takes keys in any case, but charts may have keys of their own.
+        json::check(config, &[])?;
+        let Object(metadata): Object<Self> = serde_json::from_slice(config).map_err(Unlisted::field)?;
+        metadata.check()?;
+        Ok(metadata)
+    }
+
+    /// The metadata as an index has it: a JSON object that is YAML, with the known fields in one order.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn render(&self) -> Result<String, Unlisted> {
+        let text = yaml::to_string(self).map_err(Unlisted::field)?;
+        if text.len() > MAX_METADATA { Err(Unlisted::TooLarge) } else { Ok(text) }
+    }
+
+    fn check(&self) -> Result<(), Unlisted> {
+        if self.name.is_empty() {
+            return Err(Unlisted::NameMissing);
+        }
+        if version::lax(&self.version).is_none() {
+            return Err(Unlisted::Version(self.version.chars().take(128).collect()));
+        }
+        if !matches!(self.kind.as_deref().unwrap_or_default(), "" | "application" | "library") {
+            return Err(Unlisted::Type);
+        }
+        let aliases = self.dependencies.iter().filter_map(|dependency| dependency.alias.as_deref());
+        if !aliases.into_iter().all(is_alias) {
+            return Err(Unlisted::Alias);
+        }
+        let imports = self.dependencies.iter().flat_map(|dependency| &dependency.import_values);
+        let mapped = imports.filter_map(|import| match import {
+            ImportValue::Export(_) => None,
+            ImportValue::Mapped(map) => Some(map),
+        });
+        let mut keys = mapped.chain([&self.annotations]).flat_map(BTreeMap::keys);
+        if keys.any(|key| yaml::to_string(key).is_ok_and(|written| written.len() > MAX_KEY)) {
+            return Err(Unlisted::LongKey);
+        }
+        Ok(())
+    }
+}
+
+fn is_alias(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Clients written in Go send `null` for what is empty.
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A list of objects, none of them null: Helm passes over a chart with one that is.
+fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list: Option<Vec<Object<T>>> = Option::deserialize(deserializer)?;
+    Ok(list.unwrap_or_default().into_iter().map(Object::into_inner).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn known_fields_are_kept_and_rendered_in_one_order() {
+        let config = json!({
+            "type": "application", "version": "1.2.3+b", "name": "app", "apiVersion": "v2", "x-unknown": {"a": [1]},
+            "keywords": ["no", "1.10"], "deprecated": false, "sources": null, "appVersion": "1e5",
+            "maintainers": [{"name": "A", "url": null, "title": "unknown"}],
+            "annotations": {"b": "2", "a": "1"},
+            "dependencies": [{"name": "db", "repository": "", "version": "^1", "alias": "d-b_1",
+                "import-values": ["data", {"child": "c", "parent": "p"}], "enabled": true}],
+        });
+        let metadata = Metadata::read(config.to_string().as_bytes()).unwrap();
+        let rendered = metadata.render().unwrap();
+        assert_eq!(
+            rendered,
+            concat!(
+                r#"{"apiVersion":"v2","name":"app","version":"1.2.3+b","appVersion":"1e5","type":"application","#,
+                r#""keywords":["no","1.10"],"maintainers":[{"name":"A"}],"annotations":{"a":"1","b":"2"},"#,
+                r#""dependencies":[{"name":"db","version":"^1","repository":"","enabled":true,"#,
+                r#""import-values":["data",{"child":"c","parent":"p"}],"alias":"d-b_1"}]}"#
+            )
+        );
+        assert_eq!(Metadata::read(rendered.as_bytes()).unwrap(), metadata, "and read again");
+    }
+
+    #[test]
+    fn what_an_index_cannot_list_is_refused_by_name() {
+        let with = |key: &str, value: serde_json::Value| {
+            let mut config = json!({"name": "app", "version": "1.0.0"});
+            config[key] = value;
+            config.to_string()
+        };
+        let long = "k".repeat(1_000);
+        let cases = [
+            (String::new(), "JSON"),
+            ("[]".to_owned(), "expected an object"),
+            (r#"["app"]"#.to_owned(), "expected an object"),
+            (r#"{"name":"app","version":"1.0.0","name":"b"}"#.to_owned(), "twice"),
+            (json!({"version": "1.0.0"}).to_string(), "name"),
+            (with("name", json!(null)), "name"),
+            (with("version", json!(null)), "version"),
+            (with("version", json!(1.1)), "expected a string"),
+            (with("version", json!("latest")), "\"latest\""),
+            (with("type", json!("plugin")), "type"),
+            (with("deprecated", json!("yes")), "expected a boolean"),
+            (with("maintainers", json!([null])), "expected an object"),
+            (with("maintainers", json!([["A"]])), "expected an object"),
+            (with("dependencies", json!([null])), "expected an object"),
+            (with("dependencies", json!([{"alias": "a.b"}])), "alias"),
+            (with("dependencies", json!([{"import-values": [1]}])), "ImportValue"),
+            (with("annotations", json!({"a": 1})), "expected a string"),
+            (with("annotations", json!({long: "v"})), "key"),
+            (with("sources", json!("one")), "expected a sequence"),
+        ];
+        for (config, expected) in cases {
+            let refusal = Metadata::read(config.as_bytes()).expect_err(&config).to_string();
+            assert!(refusal.contains(expected), "{config}: {refusal}");
+        }
+        let large = with("description", json!("d".repeat(MAX_METADATA)));
+        let refusal = Metadata::read(large.as_bytes()).unwrap().render().unwrap_err();
+        assert!(matches!(refusal, Unlisted::TooLarge), "{refusal}");
+    }
+}

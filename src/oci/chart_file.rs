@@ -1,0 +1,79 @@
+//! Names of the files of a chart repository: `<name>-<version>.tgz`, and `.prov` behind it for a signature
+//! (HELM.md section 3.1).
+
+use std::fmt;
+
+/// A file by its name. Names and versions both have hyphens: where one ends and the other begins is not decided here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartFile {
+    /// `<name>-<version>`, with `+` in the version, or `_` as in tags.
+    pub stem: String,
+    /// The signature, not the package.
+    pub provenance: bool,
+}
+
+impl ChartFile {
+    /// Reads the last component of a raw path; `None` for what is no such name. `%2B` stands for `+`: both come from
+    /// clients.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (package, provenance) = match text.strip_suffix(".prov") {
+            Some(package) => (package, true),
+            None => (text, false),
+        };
+        let stem = package.strip_suffix(".tgz")?.replace("%2B", "+").replace("%2b", "+");
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
+        let whole = stem.contains('-') && !stem.starts_with('-') && !stem.ends_with('-');
+        (whole && stem.bytes().all(legal)).then_some(Self { stem, provenance })
+    }
+}
+
+impl fmt::Display for ChartFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.tgz{}", self.stem, if self.provenance { ".prov" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn file_names_and_others() {
+        let cases = [
+            ("app-1.2.3.tgz", Some(("app-1.2.3", false))),
+            ("app-1.2.3.tgz.prov", Some(("app-1.2.3", true))),
+            ("app-1.2.3+b.tgz", Some(("app-1.2.3+b", false))),
+            ("app-1.2.3%2Bb.tgz", Some(("app-1.2.3+b", false))),
+            ("app-1.2.3%2bb.tgz.prov", Some(("app-1.2.3+b", true))),
+            ("app-1.2.3_b.tgz", Some(("app-1.2.3_b", false))),
+            ("my-app-1.2.3-rc.1.tgz", Some(("my-app-1.2.3-rc.1", false))),
+            ("app.tgz", None),
+            ("app-1.2.3", None),
+            ("app-1.2.3.tgz.prov.prov", None),
+            ("app-1.2.3.prov", None),
+            ("app-.tgz", None),
+            ("-1.2.3.tgz", None),
+            (".tgz", None),
+            ("app-1.2.3%2f.tgz", None),
+            ("app-1.2.3%252B.tgz", None),
+            ("app-1.2.3\u{e9}.tgz", None),
+            ("app-1 2.tgz", None),
+        ];
+        for (text, expected) in cases {
+            let read = ChartFile::parse(text);
+            let parts = read.as_ref().map(|file| (file.stem.as_str(), file.provenance));
+            assert_eq!(parts, expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_again(text in "[a-z0-9.+_-]{0,20}(\\.tgz)?(\\.prov)?|\\PC{0,20}") {
+            if let Some(file) = ChartFile::parse(&text) {
+                prop_assert_eq!(ChartFile::parse(&file.to_string()), Some(file));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Paths of the classic chart repository: `/<namespace>/index.yaml` and `/<namespace>/charts/<file>` (DESIGN.md
+//! section 4). What namespace a path belongs to is told from its end, so `charts` may be a namespace, too.
+
+use super::{Action, Refusal, check_length, check_plain, check_reserved, method_of};
+use crate::oci::chart_file::ChartFile;
+use crate::oci::error::ErrorCode;
+use crate::oci::name::Namespace;
+
+/// The action of a request whose path is not below `/v2`. A query means nothing here.
+pub(super) fn route(method: &str, path: &str, reserved: &str) -> Result<Action, Refusal> {
+    let unknown = || Refusal::not_found("nothing is here");
+    let (before, last) = path.rsplit_once('/').ok_or_else(unknown)?;
+    let folder = match last {
+        INDEX => before,
+        _ if last.ends_with(".tgz") || last.ends_with(".tgz.prov") => {
+            before.strip_suffix("/charts").ok_or_else(unknown)?
+        }
+        _ => return Err(unknown()),
+    };
+    method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
+    check_length(path)?;
+    check_plain(before)?;
+    let namespace = namespace(folder, reserved)?;
+    Ok(match last {
+        INDEX => Action::ChartIndex { namespace },
+        _ => Action::ChartFile { namespace, file: file(last)? },
+    })
+}
+
+const INDEX: &str = "index.yaml";
+
+fn namespace(folder: &str, reserved: &str) -> Result<Namespace, Refusal> {
+    // The folder of the root is empty. A `/` alone is one too many, and no name.
+    let text = folder.strip_prefix('/').filter(|text| !text.is_empty()).unwrap_or(folder);
+    check_reserved(text, reserved)?;
+    Namespace::parse(text).map_err(|error| Refusal::bad(ErrorCode::NameInvalid, error.to_string()))
+}
+
+fn file(last: &str) -> Result<ChartFile, Refusal> {
+    ChartFile::parse(last).ok_or_else(|| {
+        let message = "a file of a chart repository is `<name>-<version>.tgz` or `.tgz.prov`, of letters, digits, \
+                       `.`, `-`, `_` and `+`, which may be written `%2B`";
+        Refusal::bad(ErrorCode::NameInvalid, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Reason, route};
+
+    fn index(namespace: &str) -> Option<Action> {
+        Some(Action::ChartIndex { namespace: Namespace::parse(namespace).unwrap() })
+    }
+
+    fn chart(namespace: &str, file: &str) -> Option<Action> {
+        let file = ChartFile::parse(file).unwrap();
+        Some(Action::ChartFile { namespace: Namespace::parse(namespace).unwrap(), file })
+    }
+
+    #[test]
+    fn a_path_belongs_to_the_namespace_before_its_end() {
+        let cases = [
+            ("/index.yaml", index("")),
+            ("/team/index.yaml", index("team")),
+            ("/a/b/c/index.yaml", index("a/b/c")),
+            ("/charts/index.yaml", index("charts")),
+            ("/charts/charts/index.yaml", index("charts/charts")),
+            ("/charts/x-1.0.0.tgz", chart("", "x-1.0.0.tgz")),
+            ("/team/charts/x-1.0.0.tgz", chart("team", "x-1.0.0.tgz")),
+            ("/charts/charts/x-1.0.0.tgz", chart("charts", "x-1.0.0.tgz")),
+            ("/team/charts/x-1.0.0.tgz.prov", chart("team", "x-1.0.0.tgz.prov")),
+            ("/team/charts/x-1.0.0%2Bb.tgz", chart("team", "x-1.0.0+b.tgz")),
+            ("/healthy/index.yaml", index("healthy")),
+        ];
+        for (path, expected) in cases {
+            for method in ["GET", "HEAD"] {
+                assert_eq!(route(method, path, Some("q=%zz"), "health").ok(), expected, "{path}");
+            }
+            let refusal = route("PUT", path, None, "health").unwrap_err();
+            assert_eq!(refusal.reason, Reason::MethodNotAllowed("GET, HEAD"), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_refused_with_the_rule() {
+        use Reason::{BadRequest, NotFound, UriTooLong};
+        let long = format!("/{}/index.yaml", "a".repeat(230));
+        let longer = format!("/{}/index.yaml", "a".repeat(1_100));
+        let cases = [
+            ("", NotFound),
+            ("/", NotFound),
+            ("*", NotFound),
+            ("/team", NotFound),
+            ("/index.yml", NotFound),
+            ("/team/index.yaml/", NotFound),
+            ("/team/Index.yaml", NotFound),
+            ("/team/x-1.0.0.tgz", NotFound),
+            ("/team/chartsx/x-1.0.0.tgz", NotFound),
+            ("/team%2Findex.yaml", NotFound),
+            ("//index.yaml", BadRequest),
+            ("/team//index.yaml", BadRequest),
+            ("//team/index.yaml", BadRequest),
+            ("/Team/index.yaml", BadRequest),
+            ("/te%61m/index.yaml", BadRequest),
+            ("/../index.yaml", BadRequest),
+            ("/team/../index.yaml", BadRequest),
+            ("/%2e%2e/index.yaml", BadRequest),
+            ("/te\\am/index.yaml", BadRequest),
+            ("/api/index.yaml", BadRequest),
+            ("/health/index.yaml", BadRequest),
+            ("/v2x/../charts/x-1.0.0.tgz", BadRequest),
+            ("/team/charts/x.tgz", BadRequest),
+            ("/team/charts/x-1.0.0%2f.tgz", BadRequest),
+            ("/team/charts/..%2fx-1.0.0.tgz", BadRequest),
+            (long.as_str(), BadRequest),
+            (longer.as_str(), UriTooLong),
+        ];
+        for (path, expected) in cases {
+            let refusal = route("GET", path, None, "health").expect_err(path);
+            assert_eq!(refusal.reason, expected, "{path}: {}", refusal.message);
+        }
+    }
+}

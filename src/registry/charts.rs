@@ -1,0 +1,128 @@
+//! Charts: what a push says of its chart, and the files of a chart repository.
+
+use std::sync::Arc;
+
+use super::{Blob, Error, Registry};
+use crate::chart::{self, MAX_CONFIG, Release, Unlisted, version_of_tag};
+use crate::journal::State;
+use crate::oci::{ChartFile, Manifest, Namespace, RepositoryName, Tag};
+
+/// A file of a chart repository.
+#[derive(Clone, Debug)]
+pub struct StoredChartFile {
+    /// As clients save it: `app-1.2.3+build.tgz`.
+    pub name: String,
+    pub blob: Blob,
+}
+
+impl Registry {
+    /// A file of a release: of what the index of `namespace` lists.
+    ///
+    /// # Errors
+    /// `ChartFileUnknown`; `BlobUnknown` while its bytes are damaged.
+    pub async fn chart_file(
+        &self,
+        namespace: &Namespace,
+        file: &ChartFile,
+    ) -> Result<StoredChartFile, Error> {
+        let found = self.currently(namespace, |state| find(state, namespace, file)).await?;
+        let (repository, release) = found.ok_or_else(|| Error::ChartFileUnknown(file.clone()))?;
+        let (digest, ending) = match file.provenance {
+            false => (Some(&release.package), "tgz"),
+            true => (release.provenance.as_ref(), "tgz.prov"),
+        };
+        let digest = digest.ok_or_else(|| Error::ChartFileUnknown(file.clone()))?;
+        let blob = self.blob(&repository, digest).await?;
+        Ok(StoredChartFile { name: format!("{}-{}.{ending}", release.name, release.version), blob })
+    }
+
+    /// What a manifest that is pushed says of its chart, and what will surprise whoever pushed it.
+    pub(super) async fn read_chart(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Manifest,
+        tags: &[Tag],
+    ) -> Result<(Option<Arc<Release>>, Vec<String>), Error> {
+        let Some(config) = manifest.config.as_ref().filter(|config| config.media_type.is_helm_config())
+        else {
+            return Ok((None, Vec::new()));
+        };
+        let mut warnings = odd_versions(tags);
+        let read = match config.size {
+            0..=MAX_CONFIG => match self.small_blob(repository, &config.digest).await {
+                Ok(config) => Release::of(repository, manifest, &config),
+                // Whether it was ever pushed is for the journal to say.
+                Err(Error::BlobUnknown(_) | Error::Damaged(_)) => Err(Unlisted::ConfigLost),
+                Err(error) => return Err(error),
+            },
+            _ => Err(Unlisted::ConfigTooLarge),
+        };
+        match read {
+            Ok(release) => {
+                warnings.extend(other_versions(&release, tags));
+                Ok((Some(Arc::new(release)), warnings))
+            }
+            Err(unlisted) => {
+                warnings.push(format!("index.yaml does not list this chart: {unlisted}"));
+                Ok((None, warnings))
+            }
+        }
+    }
+}
+
+/// The release whose file is `file`. Where a name ends and a version begins is for the releases to say: every `-` may
+/// be the place. Of two releases with one file name the one with a strict version is meant.
+fn find(state: &State, namespace: &Namespace, file: &ChartFile) -> Option<(RepositoryName, Arc<Release>)> {
+    let splits = file.stem.match_indices('-').map(|(at, _)| (&file.stem[..at], &file.stem[at + 1..]));
+    let mut releases = splits.filter_map(|(name, version)| {
+        let repository = namespace.repository(name).ok()?;
+        let tag = Tag::parse(&version.replace('+', "_")).ok()?;
+        let release = state.repository(&repository)?.releases.get(&tag)?.chart.clone();
+        Some((repository, release))
+    });
+    let first = releases.next()?;
+    match chart::is_strict(&first.1.version) {
+        true => Some(first),
+        false => Some(releases.find(|(_, release)| chart::is_strict(&release.version)).unwrap_or(first)),
+    }
+}
+
+/// Tags of a chart that Helm never finds by a range of versions.
+fn odd_versions(tags: &[Tag]) -> Vec<String> {
+    let is_odd = |tag: &&Tag| !chart::is_strict(&version_of_tag(tag.as_str()));
+    let warning = |tag: &Tag| {
+        format!("{tag} is not a strict semantic version: Helm pulls it by its exact name, never for a range")
+    };
+    tags.iter().filter(is_odd).map(warning).collect()
+}
+
+/// Tags that name another version than the chart does.
+fn other_versions(release: &Release, tags: &[Tag]) -> Vec<String> {
+    let version = |tag: &Tag| version_of_tag(tag.as_str());
+    let is_other = |tag: &&Tag| chart::lax(&version(tag)).is_some() && version(tag) != *release.version;
+    let warning = |tag: &Tag| {
+        format!("index.yaml does not list the tag {tag}: the version of the chart is {}", release.version)
+    };
+    tags.iter().filter(is_other).map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_surprise_are_told_of() {
+        let tags: Vec<Tag> =
+            ["1.2.3", "v1.2.3", "1.2.4", "latest"].iter().map(|tag| Tag::parse(tag).unwrap()).collect();
+        let odd = odd_versions(&tags);
+        assert_eq!(odd.len(), 2, "{odd:?}");
+        assert!(odd[0].starts_with("v1.2.3 ") && odd[1].starts_with("latest "), "{odd:?}");
+
+        let config = br#"{"name":"app","version":"1.2.3"}"#;
+        let metadata = chart::Metadata::read(config).unwrap();
+        let release = Release::new(&metadata, crate::oci::Digest::sha256(b""), None).unwrap();
+        let other = other_versions(&release, &tags);
+        assert_eq!(other.len(), 2, "{other:?}");
+        assert!(other[0].contains("the tag v1.2.3:") && other[1].contains("the tag 1.2.4:"), "{other:?}");
+    }
+}
