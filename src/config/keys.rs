@@ -118,6 +118,14 @@ pub const KEYS: &[Key] = keys! {
     /// but then the server listens on loopback addresses only.
     "auth.anonymous" auth.anonymous;
 
+    /// Tags that keep their content: REPOSITORY or REPOSITORY:TAG with * for any part of a component and ** for any
+    /// components. Released versions of charts do so without being named.
+    "policy.immutable" policy.immutable;
+    /// Tags that may be moved all the same: rules like those above, which come before them.
+    "policy.mutable" policy.mutable;
+    /// Let tags that keep their content be deleted.
+    "policy.delete_immutable" policy.delete_immutable;
+
     /// error, warn, info, debug or trace; or levels per target, like info,charthouse::journal=debug.
     "log.level" log.level;
     /// json (a line each) or pretty; auto is pretty on a terminal and json elsewhere.

@@ -20,7 +20,7 @@ pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Loaded, Origin, load};
 pub use print::print;
 pub use settings::{
-    Anonymous, Auth, Cors, Limits, Log, LogFormat, Rollback, Rollout, RolloutStrategy, Server, Service,
-    Settings, Storage, StorageMode, Violation,
+    Anonymous, Auth, Cors, Limits, Log, LogFormat, Policy, Rollback, Rollout, RolloutStrategy, Server,
+    Service, Settings, Storage, StorageMode, Violation,
 };
 pub use value::{ByteSize, Label, LogFilter, Value};

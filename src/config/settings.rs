@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::address::{CorsOrigin, ExternalUrl, HealthPath, Network, StorageUrl};
 use super::value::{ByteSize, Label, LogFilter, words};
+use crate::oci::TagPattern;
 
 /// Everything that can be set. `docs/configuration.md` says what each key means.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +14,7 @@ pub struct Settings {
     pub server: Server,
     pub storage: Storage,
     pub auth: Auth,
+    pub policy: Policy,
     pub log: Log,
     pub service: Service,
 }
@@ -67,6 +69,16 @@ pub struct Storage {
     pub cache_memory: ByteSize,
     /// Bytes of rendered indexes held in memory.
     pub index_memory: ByteSize,
+}
+
+/// What may be pushed and moved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Tags that keep their content, beside the released versions of charts.
+    pub immutable: Vec<TagPattern>,
+    /// Tags that may be moved, although they are released versions or named above.
+    pub mutable: Vec<TagPattern>,
+    pub delete_immutable: bool,
 }
 
 /// How many servers write to the storage.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::oci::TagPattern;
+
 /// A setting that is written as one text. `read(&v.write())` is `v` again.
 pub trait Value: Sized {
     /// Takes several values, written as a YAML list or separated by commas.
@@ -100,6 +102,16 @@ impl<T: Value> Value for Vec<T> {
 
     fn write(&self) -> String {
         self.iter().map(T::write).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Value for TagPattern {
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| format!("`{}`: {error}", text.escape_debug()))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -191,8 +191,8 @@ impl State {
             return;
         }
         let repository = self.repository_mut(name);
+        let tags = repository.take_tags_of(digest);
         let Some(entry) = repository.manifests.remove(digest) else { return };
-        let tags = repository.take_tags_of(digest, entry.tags);
         repository.release(&entry.manifest, Some(digest), at);
         self.entries -= 1 + tags.len() as u64;
         self.count_down(&entry.manifest.extents, at);
@@ -376,10 +376,9 @@ impl Repository {
         }
     }
 
-    /// Removes the `count` tags that point to `digest`, and gives them.
-    fn take_tags_of(&mut self, digest: &Digest, count: u32) -> Vec<Tag> {
-        let pointing = self.tags.iter().filter(|(_, entry)| entry.digest == *digest).take(count as usize);
-        let names: Vec<Tag> = pointing.map(|(tag, _)| tag.clone()).collect();
+    /// Removes the tags that point to `digest`, and gives them.
+    fn take_tags_of(&mut self, digest: &Digest) -> Vec<Tag> {
+        let names: Vec<Tag> = self.tags_of(digest).map(|(tag, _)| tag.clone()).collect();
         for name in &names {
             self.tags.remove(name);
         }

@@ -11,6 +11,7 @@ pub mod keys;
 mod layout;
 mod machine;
 mod op;
+mod policy;
 mod proposal;
 mod state;
 mod store;
@@ -19,6 +20,7 @@ pub use error::{JournalError, ProposeError};
 pub use layout::{Layout, OpenError};
 pub use machine::{Mode, Outcome};
 pub use op::Crc32c;
+pub use policy::{AllLoose, Firmness, TagPolicy};
 pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal};
 pub use state::{
     Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,

@@ -9,7 +9,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::op::{Crc32c, ManifestOp, Op, OpExtent, Was};
-use super::state::{ManifestEntry, State};
+use super::policy::{Firmness, TagPolicy};
+use super::state::{Manifest, ManifestEntry, State};
 use crate::chart::Release;
 use crate::oci::{Condition, Digest, MediaType, RepositoryName, Tag};
 
@@ -112,6 +113,14 @@ pub enum Refusal {
     Referenced(Digest),
     #[error("the precondition does not hold: the current digest is {}", .0.as_ref().map_or("none".to_owned(), Digest::to_string))]
     Precondition(Option<Digest>),
+    #[error(
+        "{tag} is released and keeps its content: it is {held}, you sent {sent}; push it under another version, or name it in policy.mutable"
+    )]
+    Immutable { tag: Tag, held: Digest, sent: Digest },
+    #[error(
+        "{tag} is released and stays, as {held}: set policy.delete_immutable, or name it in policy.mutable, to remove it"
+    )]
+    Undeletable { tag: Tag, held: Digest },
     #[error("the uploaded data is too old or was collected: upload it again")]
     UploadExpired,
     #[error("what the operation says of itself exceeds the journal's line of 1 MiB")]
@@ -135,15 +144,17 @@ pub struct Draft {
     pub attachments: Vec<Bytes>,
 }
 
-/// Decides on `change` against `state`.
-pub fn decide(state: &State, change: &Change) -> Decision {
+/// Decides on `change` against `state`, by the rules of `policy`.
+pub fn decide(state: &State, change: &Change, policy: &dyn TagPolicy) -> Decision {
     match change {
         Change::Blob { repository, digest, content } => decide_blob(state, repository, digest, content),
         Change::Mount { repository, digest, from } => decide_mount(state, repository, digest, from),
-        Change::Manifest(new) => decide_manifest(state, new),
-        Change::Untag { repository, tag, condition } => decide_untag(state, repository, tag, condition),
+        Change::Manifest(new) => decide_manifest(state, new, policy),
+        Change::Untag { repository, tag, condition } => {
+            decide_untag(state, repository, tag, condition, policy)
+        }
         Change::Delete { repository, digest, condition } => {
-            decide_delete(state, repository, digest, condition)
+            decide_delete(state, repository, digest, condition, policy)
         }
         Change::Unlink { repository, digest } => decide_unlink(state, repository, digest),
         Change::Damaged { object } => decide_damaged(state, *object),
@@ -183,15 +194,67 @@ fn decide_mount(
     append(Op::Mount { repository: repository.clone(), digest: digest.clone() })
 }
 
-fn decide_manifest(state: &State, new: &NewManifest) -> Decision {
+fn decide_manifest(state: &State, new: &NewManifest, policy: &dyn TagPolicy) -> Decision {
     if let Some(refusal) = broken_precondition(state, new).or_else(|| missing_reference(state, new)) {
         return Decision::Refuse(refusal);
     }
+    let tags = match movable_tags(state, new, policy) {
+        Ok(tags) => tags,
+        Err(refusal) => return Decision::Refuse(refusal),
+    };
     match state.manifest(&new.repository, &new.digest) {
-        Some(entry) if is_same(state, entry, new) => tag_only(state, new),
+        Some(entry) if is_same(state, entry, new) => tag_only(state, new, &tags),
         _ if !may_name(state, &new.body) => Decision::Refuse(Refusal::UploadExpired),
-        _ => bring_manifest(state, new),
+        _ => bring_manifest(state, new, &tags),
     }
+}
+
+/// The tags to give to the manifest. One that keeps its content is left out when that is the same: the manifest that
+/// has it may be another one, because Helm writes the time of a file into its manifests.
+fn movable_tags<'a>(
+    state: &State,
+    new: &'a NewManifest,
+    policy: &dyn TagPolicy,
+) -> Result<Vec<&'a Tag>, Refusal> {
+    let mut movable = Vec::new();
+    for tag in &new.tags {
+        let held = state.tag(&new.repository, tag).map(|entry| &entry.digest);
+        let Some(held) = held.filter(|held| **held != new.digest) else {
+            movable.push(tag);
+            continue;
+        };
+        let manifest = state.manifest(&new.repository, held).map(|entry| &entry.manifest);
+        let types = [manifest.and_then(|held| held.artifact_type.as_deref()), new.artifact_type.as_deref()];
+        let firmness = types.map(|artifact_type| policy.firmness(&new.repository, tag, artifact_type));
+        if firmness.iter().all(|firmness| *firmness == Firmness::Loose) {
+            movable.push(tag);
+        } else if manifest.is_none_or(|manifest| !has_content_of(manifest, new)) {
+            let (tag, held, sent) = (tag.clone(), held.clone(), new.digest.clone());
+            return Err(Refusal::Immutable { tag, held, sent });
+        }
+    }
+    Ok(movable)
+}
+
+/// Whether both refer to the same config, layers and children, in the same order.
+fn has_content_of(manifest: &Manifest, new: &NewManifest) -> bool {
+    manifest.references.iter().eq(new.blobs.iter().chain(&new.children))
+        && manifest.artifact_type == new.artifact_type
+        && manifest.subject == new.subject
+}
+
+/// A tag of `digest` that must stay.
+fn fixed_tag(
+    state: &State,
+    repository: &RepositoryName,
+    digest: &Digest,
+    tags: impl IntoIterator<Item = Tag>,
+    policy: &dyn TagPolicy,
+) -> Option<Refusal> {
+    let artifact_type = state.manifest(repository, digest)?.manifest.artifact_type.as_deref();
+    let fixed = |tag: &Tag| policy.firmness(repository, tag, artifact_type) == Firmness::Fixed;
+    let tag = tags.into_iter().find(fixed)?;
+    Some(Refusal::Undeletable { tag, held: digest.clone() })
 }
 
 fn broken_precondition(state: &State, new: &NewManifest) -> Option<Refusal> {
@@ -215,8 +278,8 @@ fn is_same(state: &State, entry: &ManifestEntry, new: &NewManifest) -> bool {
     entry.manifest.media_type == new.media_type && !state.is_damaged(&entry.manifest.extents)
 }
 
-fn tag_only(state: &State, new: &NewManifest) -> Decision {
-    let ops: Vec<Op> = new.tags.iter().filter_map(|tag| move_tag(state, new, tag)).collect();
+fn tag_only(state: &State, new: &NewManifest, tags: &[&Tag]) -> Decision {
+    let ops: Vec<Op> = tags.iter().filter_map(|tag| move_tag(state, new, tag)).collect();
     if ops.is_empty() {
         Decision::Unchanged
     } else {
@@ -234,12 +297,12 @@ fn move_tag(state: &State, new: &NewManifest, tag: &Tag) -> Option<Op> {
     Some(Op::Tag { repository: new.repository.clone(), tag: tag.clone(), digest: new.digest.clone(), was })
 }
 
-fn bring_manifest(state: &State, new: &NewManifest) -> Decision {
+fn bring_manifest(state: &State, new: &NewManifest, tags: &[&Tag]) -> Decision {
     let mut draft = Draft::default();
     let extents = draft.attach(&new.body);
     // A tag that moves gets an op of its own, because its history goes on from `was`.
     let (moved, fresh): (Vec<&Tag>, Vec<&Tag>) =
-        new.tags.iter().partition(|tag| state.tag(&new.repository, tag).is_some());
+        tags.iter().partition(|tag| state.tag(&new.repository, tag).is_some());
     draft.ops.push(Op::Manifest(Box::new(ManifestOp {
         repository: new.repository.clone(),
         digest: new.digest.clone(),
@@ -257,12 +320,21 @@ fn bring_manifest(state: &State, new: &NewManifest) -> Decision {
     Decision::Append(draft)
 }
 
-fn decide_untag(state: &State, repository: &RepositoryName, tag: &Tag, condition: &Condition) -> Decision {
+fn decide_untag(
+    state: &State,
+    repository: &RepositoryName,
+    tag: &Tag,
+    condition: &Condition,
+    policy: &dyn TagPolicy,
+) -> Decision {
     let Some(entry) = state.tag(repository, tag) else {
         return Decision::Refuse(Refusal::TagUnknown(tag.clone()));
     };
     if !condition.holds(Some(&entry.digest)) {
         return Decision::Refuse(Refusal::Precondition(Some(entry.digest.clone())));
+    }
+    if let Some(refusal) = fixed_tag(state, repository, &entry.digest, [tag.clone()], policy) {
+        return Decision::Refuse(refusal);
     }
     let was = Was { digest: entry.digest.clone(), seq: entry.seq };
     append(Op::Untag { repository: repository.clone(), tag: tag.clone(), was })
@@ -273,15 +345,21 @@ fn decide_delete(
     repository: &RepositoryName,
     digest: &Digest,
     condition: &Condition,
+    policy: &dyn TagPolicy,
 ) -> Decision {
-    if state.manifest(repository, digest).is_none() {
+    let Some(found) = state.repository(repository).filter(|found| found.manifests.contains_key(digest))
+    else {
         return Decision::Refuse(Refusal::ManifestUnknown(digest.clone()));
-    }
+    };
     if !condition.holds(Some(digest)) {
         return Decision::Refuse(Refusal::Precondition(Some(digest.clone())));
     }
     if is_referenced(state, repository, digest) {
         return Decision::Refuse(Refusal::Referenced(digest.clone()));
+    }
+    let tags = found.tags_of(digest).map(|(tag, _)| tag.clone());
+    if let Some(refusal) = fixed_tag(state, repository, digest, tags, policy) {
+        return Decision::Refuse(refusal);
     }
     append(Op::Delete { repository: repository.clone(), digest: digest.clone() })
 }

@@ -180,6 +180,14 @@ impl State {
     }
 }
 
+impl Repository {
+    /// The tags that point to `digest`. Looks at no tag more than it has to find them all.
+    pub fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = (&Tag, &TagEntry)> {
+        let count = self.manifests.get(digest).map_or(0, |entry| entry.tags as usize);
+        self.tags.iter().filter(move |(_, entry)| entry.digest == *digest).take(count)
+    }
+}
+
 impl Extent {
     pub fn object(&self) -> Option<Uuid> {
         match self.place {

@@ -12,6 +12,7 @@ use super::error::{JournalError, ProposeError};
 use super::keys;
 use super::layout::{Layout, OpenError};
 use super::machine::{Mode, Outcome, PATIENCE, Rules, Setup};
+use super::policy::{AllLoose, TagPolicy};
 use super::proposal::{Change, Proposal};
 use super::state::State;
 use crate::backend::{Backend, Key};
@@ -25,16 +26,17 @@ const HOUSEKEEPING: Duration = Duration::from_secs(5);
 const MARKER_PAUSE: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub mode: Mode,
     /// Bytes that loaded namespaces may take, about; those unused for longest are dropped first.
     pub memory_budget: u64,
+    pub policy: Arc<dyn TagPolicy>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: Mode::Single, memory_budget: 256 << 20 }
+        Self { mode: Mode::Single, memory_budget: 256 << 20, policy: Arc::new(AllLoose) }
     }
 }
 
@@ -189,6 +191,7 @@ impl Journals {
             writer: self.writer,
             max_staleness: self.layout.max_staleness(),
             clock: self.clock.clone(),
+            policy: self.options.policy.clone(),
             rules: Rules::default(),
         }
     }

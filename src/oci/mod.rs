@@ -14,6 +14,7 @@ pub mod json;
 mod manifest;
 mod media_type;
 mod name;
+mod pattern;
 mod range;
 mod reference;
 mod referrers;
@@ -33,6 +34,7 @@ pub use media_type::{
     InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
 };
 pub use name::{InvalidName, Namespace, RepositoryName};
+pub use pattern::{InvalidPattern, TagPattern};
 pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;

@@ -50,7 +50,8 @@ pub struct PutManifest<'a> {
 pub struct ManifestPut {
     pub digest: Digest,
     pub subject: Option<Digest>,
-    /// All tags it was given, whether they pointed to it before or not.
+    /// All tags it was given, whether they pointed to it before or not, but for those that stay with the same content
+    /// in another manifest.
     pub tags: Vec<Tag>,
     /// What was taken although it will surprise somebody.
     pub warnings: Vec<String>,
@@ -100,7 +101,7 @@ impl Registry {
         let read = Manifest::read(&put.body, &put.media_type)?;
         let digest = digest_of(put.reference, &put.body)?;
         let tags = all_tags(put.reference, put.tags);
-        let (chart, warnings) = self.read_chart(put.repository, &read, &tags).await?;
+        let (chart, mut warnings) = self.read_chart(put.repository, &read, &tags).await?;
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
         let new = NewManifest {
@@ -118,7 +119,25 @@ impl Registry {
             condition: put.condition,
         };
         self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
-        Ok(ManifestPut { digest, subject, tags, warnings })
+        let (given, kept) = self.settled(put.repository, tags, &digest).await?;
+        warnings.extend(kept);
+        Ok(ManifestPut { digest, subject, tags: given, warnings })
+    }
+
+    /// The tags that point to the manifest now; of those that stayed with another one of the same content a warning.
+    async fn settled(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<Tag>,
+        digest: &Digest,
+    ) -> Result<(Vec<Tag>, Vec<String>), Error> {
+        let state = self.journals.recent(&repository.namespace()).await?;
+        let other = |tag: &Tag| {
+            let held = &state.as_ref()?.tag(repository, tag)?.digest;
+            (held != digest).then(|| format!("{tag} has this content already and stays with manifest {held}"))
+        };
+        let kept: Vec<String> = tags.iter().filter_map(other).collect();
+        Ok((tags.into_iter().filter(|tag| other(tag).is_none()).collect(), kept))
     }
 
     /// Deletes a manifest and the tags that point to it.

@@ -166,6 +166,7 @@ fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
         }
         Refusal::ReferenceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
         Refusal::Referenced(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        Refusal::Immutable { .. } | Refusal::Undeletable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
         Refusal::Precondition(_) => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
         Refusal::UploadExpired => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::Services;
 use crate::backend::{Backend, Fs, Memory};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Settings, Storage, StorageMode, StorageUrl, Value};
+use crate::config::{self, Settings, Storage, StorageMode, StorageUrl, Value};
 use crate::journal::{self, Journals, Mode};
 use crate::registry::{self, Registry};
 
@@ -22,6 +22,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let options = journal::Options {
         mode: mode(&settings.storage)?,
         memory_budget: settings.storage.namespace_memory.bytes(),
+        policy: Arc::new(policy(&settings.policy)),
     };
     let journals = Journals::open(Arc::clone(&backend), Arc::clone(&clock), options)
         .await
@@ -46,6 +47,11 @@ async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
         }
         StorageUrl::S3(_) => bail!("storage.url: this build cannot store in S3; use a directory or memory:"),
     }
+}
+
+fn policy(rules: &config::Policy) -> registry::Policy {
+    let config::Policy { immutable, mutable, delete_immutable } = rules.clone();
+    registry::Policy { immutable, mutable, delete_immutable }
 }
 
 fn mode(storage: &Storage) -> anyhow::Result<Mode> {

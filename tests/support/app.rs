@@ -9,7 +9,7 @@ use charthouse::backend::{Backend, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::Settings;
 use charthouse::journal::{Journals, Mode, Options};
-use charthouse::registry::{Limits, Registry};
+use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::{RunningServer, Services, start};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -82,7 +82,8 @@ impl TestServer {
         let handle = storage.handle().clone();
         let opening = storage.spawn(async move {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-            let options = Options { mode, ..Options::default() };
+            let policy = Arc::new(Policy::default());
+            let options = Options { mode, policy, ..Options::default() };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default());

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::error::{JournalError, ProposeError};
 use super::fold::FoldError;
 use super::keys;
+use super::policy::TagPolicy;
 use super::proposal::Proposal;
 use super::state::State;
 use crate::backend::{BackendError, Create, Key};
@@ -126,6 +127,7 @@ pub struct Setup {
     pub writer: Uuid,
     pub max_staleness: Duration,
     pub clock: Arc<dyn Clock>,
+    pub policy: Arc<dyn TagPolicy>,
     pub rules: Rules,
 }
 

@@ -415,7 +415,8 @@ fn validate(core: &Core, snapshot: &State, round: &[Waiting]) -> Validated {
     let mut speculation = snapshot.clone();
     let at = At { seq: snapshot.seq + 1, time: core.setup.clock.now().max(snapshot.time), attachments: 0 };
     let mut accepted = Vec::new();
-    let mut verdict = |proposal: &Proposal| match decide(&speculation, &proposal.change) {
+    let mut verdict = |proposal: &Proposal| match decide(&speculation, &proposal.change, &*core.setup.policy)
+    {
         Decision::Unchanged => Verdict::Unchanged,
         Decision::Refuse(refusal) => Verdict::Refused(refusal),
         Decision::Append(draft) => {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::replica::MAX_STALENESS;
+use crate::journal::AllLoose;
 use crate::journal::commit::{self, Commit};
 use crate::journal::error::ProposeError;
 use crate::journal::fold::At;
@@ -215,7 +216,7 @@ impl Observer {
         let Arrival { head, known, .. } = proposal.arrival;
         let since = if self.shared { head } else { known };
         let first = self.commits.get(since as usize).map_or(0, |commit| commit.moment);
-        let right = |state: &State| expected(&decide(state, &proposal.change));
+        let right = |state: &State| expected(&decide(state, &proposal.change, &AllLoose));
         if self.moments[first..].iter().any(right) {
             return Ok(());
         }
@@ -238,7 +239,7 @@ impl Proposed {
         {
             return Err(format!("commit {seq} moves a tag that must not move"));
         }
-        match decide(before, &self.change) {
+        match decide(before, &self.change, &AllLoose) {
             Decision::Append(draft) if unplaced(&draft.ops) == unplaced(ops) => Ok(()),
             other => Err(format!("{id} is invalid at its place in commit {seq}: {other:?}")),
         }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::clients::namespace;
 use super::random::{Random, mix};
 use crate::clock::{Clock, Timestamp};
+use crate::journal::AllLoose;
 use crate::journal::machine::{Action, Rule};
 use crate::journal::machine::{Event, Machine, Mode, Rules, Setup};
 use crate::journal::state::State;
@@ -59,6 +60,7 @@ impl Replica {
             writer: clock.uuid(clock.now()),
             max_staleness: MAX_STALENESS,
             clock: clock.clone(),
+            policy: Arc::new(AllLoose),
             rules: Rules { broken },
         };
         let machine = Machine::new(setup.clone());

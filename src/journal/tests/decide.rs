@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::journal::op::Op;
+use crate::journal::policy::{AllLoose, Firmness, TagPolicy};
 use crate::journal::proposal::{Body, Change, Decision, NewManifest, Piece, Refusal, decide};
 use crate::oci::{Condition, EtagSet, MediaType, OCI_INDEX, OCI_MANIFEST};
 
@@ -52,7 +53,7 @@ fn only_if_absent() -> Condition {
 
 /// The ops that were decided on, or why there are none.
 fn decided(change: &Change) -> String {
-    match decide(&state(), change) {
+    match decide(&state(), change, &AllLoose) {
         Decision::Unchanged => "unchanged".to_owned(),
         Decision::Refuse(refusal) => {
             let name = format!("{refusal:?}");
@@ -142,9 +143,65 @@ fn every_change_is_decided_as_the_table_says() {
     }
 }
 
+/// Tags named `final` and `kept` stay, the first also when somebody wants to remove it.
+#[derive(Debug)]
+struct Rules;
+
+impl TagPolicy for Rules {
+    fn firmness(&self, repository: &RepositoryName, tag: &Tag, artifact_type: Option<&str>) -> Firmness {
+        match (tag.as_str(), artifact_type) {
+            _ if *repository != app() => Firmness::Loose,
+            ("final", _) => Firmness::Fixed,
+            ("kept", _) | (_, Some("kept")) => Firmness::Kept,
+            _ => Firmness::Loose,
+        }
+    }
+}
+
+#[test]
+fn tags_that_stay_are_not_moved_to_other_content() {
+    let mut journal = Journal::new();
+    journal.on(20).write(&[blob("team/app", "b", object(20, 1)), blob("team/app", "c", object(20, 2))]);
+    journal.write(&[manifest("m", &["b"], &["final", "kept", "latest"])]);
+    let mut typed = manifest("typed", &["b"], &["1.0.0"]);
+    typed["artifact_type"] = json!("kept");
+    journal.write(&[typed]);
+    let decided = |change: &Change| match decide(&journal.state, change, &Rules) {
+        Decision::Unchanged => "unchanged".to_owned(),
+        Decision::Refuse(refusal) => format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned(),
+        Decision::Append(draft) => draft.ops.iter().map(op_name).collect::<Vec<_>>().join(" "),
+    };
+    let untag = |name| Change::Untag { repository: app(), tag: tag(name), condition: Condition::default() };
+    let delete =
+        |name| Change::Delete { repository: app(), digest: digest(name), condition: Condition::default() };
+    let of_type = |kind: &'static str| move |new: &mut NewManifest| new.artifact_type = Some(kind.into());
+    let cases = [
+        ("other content", put("n", &["c"], &["final"], |_| {}), "Immutable"),
+        ("other content, one tag of several", put("n", &["c"], &["latest", "kept"], |_| {}), "Immutable"),
+        ("other content under a loose tag", put("n", &["c"], &["latest"], |_| {}), "manifest tag"),
+        ("the same content in another manifest", put("n", &["b"], &["final", "new"], |_| {}), "manifest"),
+        ("the same manifest", put("m", &["b"], &["final", "kept"], |_| {}), "unchanged"),
+        ("the same blobs as another type", put("n", &["b"], &["final"], of_type("x")), "Immutable"),
+        ("a type that keeps what it comes to", put("n", &["c"], &["latest"], of_type("kept")), "Immutable"),
+        ("a type that keeps what is there", put("n", &["c"], &["1.0.0"], |_| {}), "Immutable"),
+        ("a new tag", put("n", &["c"], &["1.1.0"], of_type("kept")), "manifest"),
+        ("removing a fixed tag", untag("final"), "Undeletable"),
+        ("removing a kept tag", untag("kept"), "untag"),
+        ("deleting what has a fixed tag", delete("m"), "Undeletable"),
+        ("deleting what has a kept tag", delete("typed"), "delete"),
+    ];
+    for (name, change, expected) in cases {
+        assert_eq!(decided(&change), expected, "{name}");
+    }
+    let moved = put("n", &["c"], &["final"], |_| {});
+    let Decision::Refuse(refusal) = decide(&journal.state, &moved, &Rules) else { panic!("moved") };
+    let said = refusal.to_string();
+    assert!(said.contains(&digest("m").to_string()) && said.contains(&digest("n").to_string()), "{said}");
+}
+
 #[test]
 fn a_refusal_names_what_is_in_the_way() {
-    let refused = |change: &Change| match decide(&state(), change) {
+    let refused = |change: &Change| match decide(&state(), change, &AllLoose) {
         Decision::Refuse(refusal) => refusal,
         other => panic!("{other:?}"),
     };
@@ -156,7 +213,9 @@ fn a_refusal_names_what_is_in_the_way() {
 
 #[test]
 fn a_tag_that_moves_says_where_it_pointed() {
-    let Decision::Append(draft) = decide(&state(), &put("n", &[], &["1.0.0"], |_| {})) else { panic!() };
+    let Decision::Append(draft) = decide(&state(), &put("n", &[], &["1.0.0"], |_| {}), &AllLoose) else {
+        panic!()
+    };
     let Some(Op::Tag { was: Some(was), .. }) = draft.ops.last() else { panic!("{:?}", draft.ops) };
     assert_eq!((&was.digest, was.seq), (&digest("m"), 3));
 }

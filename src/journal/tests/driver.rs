@@ -49,7 +49,7 @@ fn store() -> Store {
 
 async fn open(store: &Store, memory_budget: u64) -> (Arc<Journals>, Arc<TestClock>) {
     let clock = Arc::new(TestClock::default());
-    let options = Options { mode: Mode::Single, memory_budget };
+    let options = Options { mode: Mode::Single, memory_budget, ..Options::default() };
     (Journals::open(store.clone(), clock.clone(), options).await.unwrap(), clock)
 }
 
