@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-/// A file by its name. Names and versions both have hyphens: where one ends and the other begins is not decided here.
+/// A file by its name. Names and versions both have hyphens: where one ends and the other begins, and whether there is
+/// such a file, is not decided here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChartFile {
     /// `<name>-<version>`, with `+` in the version, or `_` as in tags.
@@ -22,8 +23,7 @@ impl ChartFile {
         };
         let stem = package.strip_suffix(".tgz")?.replace("%2B", "+").replace("%2b", "+");
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+');
-        let whole = stem.contains('-') && !stem.starts_with('-') && !stem.ends_with('-');
-        (whole && stem.bytes().all(legal)).then_some(Self { stem, provenance })
+        stem.bytes().all(legal).then_some(Self { stem, provenance })
     }
 }
 
@@ -49,13 +49,11 @@ mod tests {
             ("app-1.2.3%2bb.tgz.prov", Some(("app-1.2.3+b", true))),
             ("app-1.2.3_b.tgz", Some(("app-1.2.3_b", false))),
             ("my-app-1.2.3-rc.1.tgz", Some(("my-app-1.2.3-rc.1", false))),
-            ("app.tgz", None),
+            ("app.tgz", Some(("app", false))),
+            ("-1.2.3.tgz", Some(("-1.2.3", false))),
             ("app-1.2.3", None),
             ("app-1.2.3.tgz.prov.prov", None),
             ("app-1.2.3.prov", None),
-            ("app-.tgz", None),
-            ("-1.2.3.tgz", None),
-            (".tgz", None),
             ("app-1.2.3%2f.tgz", None),
             ("app-1.2.3%252B.tgz", None),
             ("app-1.2.3\u{e9}.tgz", None),

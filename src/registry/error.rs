@@ -16,7 +16,7 @@ use crate::oci::{ChartFile, Digest, ManifestError, Namespace, Reference, Reposit
 pub enum Error {
     #[error("repository {0} is not known: push to it first")]
     NameUnknown(RepositoryName),
-    #[error("there is no chart repository at /{0}: push a chart to oci://<this host>/{0} first")]
+    #[error("there is no chart repository at /{0}: nothing was ever pushed to that namespace")]
     NamespaceUnknown(Namespace),
     #[error("there is no {0} here: index.yaml lists what there is")]
     ChartFileUnknown(ChartFile),

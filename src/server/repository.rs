@@ -32,7 +32,7 @@ pub(super) async fn index(ask: &Ask<'_>, namespace: &Namespace) -> Result<Reply,
     };
     set(&mut reply, CONTENT_TYPE, YAML);
     set(&mut reply, CACHE_CONTROL, REVALIDATE);
-    set(&mut reply, VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+    set(&mut reply, VARY, HeaderValue::from_static("Accept-Encoding"));
     set_text(&mut reply, ETAG, &entity_tag(&tag));
     if gzip {
         set(&mut reply, CONTENT_ENCODING, GZIP);

@@ -110,7 +110,7 @@ mod tests {
             ("/api/index.yaml", BadRequest),
             ("/health/index.yaml", BadRequest),
             ("/v2x/../charts/x-1.0.0.tgz", BadRequest),
-            ("/team/charts/x.tgz", BadRequest),
+            ("/team/charts/x%20.tgz", BadRequest),
             ("/team/charts/x-1.0.0%2f.tgz", BadRequest),
             ("/team/charts/..%2fx-1.0.0.tgz", BadRequest),
             (long.as_str(), BadRequest),
