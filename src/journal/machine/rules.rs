@@ -30,6 +30,12 @@ pub enum Rule {
     CheckpointIsCompared,
     /// A missing number below an existing one is a loss, not the head.
     GapIsNoHead,
+    /// An object that was condemned or purged is not named again.
+    CondemnedIsNotNamed,
+    /// Every object that a commit names was created before the commit is sent.
+    DataBeforeCommit,
+    /// A data object gets a name that none ever had.
+    DataHasFreshName,
 }
 
 /// The rules in force: all of them, but in a test.

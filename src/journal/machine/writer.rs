@@ -413,6 +413,9 @@ struct Validated {
 /// Decides on each proposal against the state with the accepted ones before it.
 fn validate(core: &Core, snapshot: &State, round: &[Waiting]) -> Validated {
     let mut speculation = snapshot.clone();
+    if !core.setup.rules.hold(Rule::CondemnedIsNotNamed) {
+        (speculation.condemned, speculation.purged) = Default::default();
+    }
     let at = At { seq: snapshot.seq + 1, time: core.setup.clock.now().max(snapshot.time), attachments: 0 };
     let mut accepted = Vec::new();
     let mut verdict = |proposal: &Proposal| match decide(&speculation, &proposal.change, &*core.setup.policy)

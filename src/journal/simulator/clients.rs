@@ -98,6 +98,20 @@ fn any_manifest(
     }))
 }
 
+/// The data objects that a change names.
+pub fn objects(change: &Change) -> Vec<Uuid> {
+    let body = match change {
+        Change::Blob { content, .. } => content,
+        Change::Manifest(new) => &new.body,
+        _ => return Vec::new(),
+    };
+    let object = |piece: &Piece| match piece {
+        Piece::Object { id, .. } => Some(*id),
+        Piece::Attached(_) => None,
+    };
+    body.pieces.iter().filter_map(object).collect()
+}
+
 /// Mostly none; else "only if absent", as a registry with immutable tags asks, or "only if it is this one".
 fn any_condition(universe: &Universe, random: &mut Random) -> Condition {
     match random.below(10) {

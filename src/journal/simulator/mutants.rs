@@ -1,4 +1,17 @@
 //! Takes one rule of the machine away at a time: the observer must see what breaks (the table of JOURNAL.md section 9).
+//!
+//! Rules that are none of the machine's are taken away, or shown to matter, where they are kept:
+//!
+//! | mutant | is caught by |
+//! |---|---|
+//! | same extents named again condemn them; fold trusts a reap; no fence | `journal::tests::fold::mutant_*` |
+//! | a miss without head check | `registry::tests::blobs::another_replica_has_a_push_at_once` |
+//! | data not found is an error at once | `registry::tests::blobs::a_reader_goes_on_in_the_bytes_of_a_new_upload` |
+//! | mount names the source's data | `registry::tests::mount::across_namespaces_the_copy_does_not_need_its_source` |
+//! | commit before data, in the registry | `registry::tests::faults`, `tests/durability` |
+//!
+//! Those of the collector and of an administrator's deletion (no linger, what a sweep lists first, a namespace
+//! deleted by its objects) come with what they are about.
 
 use super::clients::namespace;
 use super::observer::Violation;
@@ -96,6 +109,21 @@ fn mutant_digest_reads_of_any_staleness_is_caught() {
 #[test]
 fn mutant_delete_answered_at_its_commit_is_caught() {
     assert_caught(Rule::DeletionIsAnsweredLate);
+}
+
+#[test]
+fn mutant_condemned_object_may_be_named_is_caught() {
+    assert_caught(Rule::CondemnedIsNotNamed);
+}
+
+#[test]
+fn mutant_commit_before_data_is_caught() {
+    assert_caught(Rule::DataBeforeCommit);
+}
+
+#[test]
+fn mutant_data_named_by_digest_is_caught() {
+    assert_caught(Rule::DataHasFreshName);
 }
 
 /// The newest commits are gone, as after a restore of an older copy, but a checkpoint of them is still there.

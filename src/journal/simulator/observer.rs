@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::clients::objects;
 use super::replica::MAX_STALENESS;
 use crate::journal::AllLoose;
 use crate::journal::commit::{self, Commit};
@@ -14,7 +15,7 @@ use crate::journal::error::ProposeError;
 use crate::journal::fold::At;
 use crate::journal::machine::{Id, Outcome};
 use crate::journal::op::{Op, OpExtent};
-use crate::journal::proposal::{Change, Decision, decide};
+use crate::journal::proposal::{Change, Decision, Refusal, decide};
 use crate::journal::recount;
 use crate::journal::state::State;
 use crate::oci::EtagSet;
@@ -44,6 +45,8 @@ struct Committed {
 
 struct Proposed {
     change: Change,
+    /// Whether no other proposal names its objects.
+    fresh: bool,
     arrival: Arrival,
     fate: Fate,
     /// The commit it is in.
@@ -97,9 +100,14 @@ impl Observer {
         Arrival { at: now, head: self.head(), known: self.known, deleted: self.deleted }
     }
 
-    pub fn proposed(&mut self, id: Id, change: Change, now: u64) {
+    pub fn proposed(&mut self, id: Id, change: Change, fresh: bool, now: u64) {
         let arrival = self.arrival(now);
-        self.proposals.insert(id, Proposed { change, arrival, fate: Fate::Open, commit: None });
+        if !fresh {
+            let named = objects(&change);
+            let before = self.proposals.values_mut().filter(|proposed| objects(&proposed.change) == named);
+            before.for_each(|proposed| proposed.fresh = false);
+        }
+        self.proposals.insert(id, Proposed { change, fresh, arrival, fate: Fate::Open, commit: None });
     }
 
     /// The store has lost every commit after `seq`, and with them what was promised.
@@ -192,6 +200,9 @@ impl Observer {
                 return Ok(());
             }
             Err(ProposeError::Unknown) => return Ok(()),
+            Err(ProposeError::Refused(Refusal::UploadExpired)) if proposal.fresh => {
+                return Err(format!("{id} was refused for its age, but its data is new"));
+            }
             _ => proposal.fate = Fate::Without,
         }
         if let Some(seq) = proposal.commit {

@@ -21,11 +21,15 @@ pub struct Weather {
     pub cut: u32,
     pub jump: u32,
     pub checkpoint: u32,
+    /// Data that nothing names any more is deleted, or soon will be.
+    pub sweep: u32,
     /// Of checkpoints.
     pub corrupt: u32,
     /// Reads among what clients ask for, and requests that come several at a time.
     pub reads: u32,
     pub bursts: u32,
+    /// Changes that were asked for before, with the same data, as by a client that repeats the end of an upload.
+    pub repeats: u32,
     /// The longest time that passes with a step, in microseconds.
     pub pace: usize,
     /// A create looks first and writes later: such a store is no store.
@@ -39,6 +43,7 @@ impl Weather {
         let (failed, lost, full) = (often(250), often(250), often(20));
         let (crash, forget, stall) = (often(15), often(20), often(15));
         let (cut, jump, checkpoint, corrupt) = (often(10), often(20), often(15), often(300));
+        let (sweep, repeats) = (often(100), often(200));
         Self {
             mode: if single { Mode::Single } else { Mode::Shared },
             replicas: if single { 1 } else { 2 + random.below(3) },
@@ -53,9 +58,11 @@ impl Weather {
             cut,
             jump,
             checkpoint,
+            sweep,
             corrupt,
             reads: 200 + random.below(500) as u32,
             bursts: random.below(400) as u32,
+            repeats,
             pace: *random.pick(&[500, 5_000, 50_000, 400_000]),
             looks_then_writes: false,
         }
@@ -66,6 +73,7 @@ impl Weather {
         (self.failed, self.lost, self.full) = (0, 0, 0);
         (self.crash, self.forget, self.stall) = (0, 0, 0);
         (self.cut, self.jump, self.checkpoint, self.corrupt) = (0, 0, 0, 0);
+        self.sweep = 0;
         self.pace = 1_000;
     }
 }

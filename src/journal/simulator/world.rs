@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::clients::{any_change, namespace};
+use super::clients::{any_change, namespace, objects};
 use super::observer::{Arrival, Observer, Violation};
 use super::random::{Random, mix};
 use super::replica::{MAX_STALENESS, Replica};
@@ -17,8 +17,8 @@ use super::weather::Weather;
 use crate::backend::{Create, Key};
 use crate::clock::Clock;
 use crate::journal::error::{JournalError, ProposeError};
-use crate::journal::machine::{Action, Event, Id, Mode, Ticket};
-use crate::journal::proposal::{Change, Proposal};
+use crate::journal::machine::{Action, Event, Id, Mode, Rule, Ticket};
+use crate::journal::proposal::{Change, Piece, Proposal};
 use crate::journal::state::State;
 use crate::journal::{checkpoint, keys};
 
@@ -42,6 +42,10 @@ pub struct World {
     flights: Vec<Flight>,
     timers: Vec<Timer>,
     clients: BTreeMap<Id, Client>,
+    /// What was asked for with data of its own.
+    asked: Vec<Change>,
+    /// Condemned objects whose data is to be deleted some time.
+    condemned: Vec<Uuid>,
     last_id: Id,
     trace: u64,
 }
@@ -94,6 +98,8 @@ impl World {
             flights: Vec::new(),
             timers: Vec::new(),
             clients: BTreeMap::new(),
+            asked: Vec::new(),
+            condemned: Vec::new(),
             last_id: 0,
             trace: 0,
         }
@@ -195,20 +201,31 @@ impl World {
     }
 
     fn ask_to_change(&mut self, replica: usize) -> Result<(), Violation> {
+        if !self.asked.is_empty() && self.random.chance(self.weather.repeats) {
+            let change = self.random.pick(&self.asked).clone();
+            return self.propose(replica, change, false);
+        }
         let newest = self.observer.newest().clone();
         let clock = self.replicas[replica].clock.clone();
-        let mut object = None;
-        let fresh = || *object.insert(clock.uuid(clock.now().max(newest.time)));
-        let change = any_change(&mut self.random, &newest, fresh);
-        if let Some(object) = object {
-            self.store.create(&keys::data(&namespace(), object), &Bytes::new());
+        let fresh = || clock.uuid(clock.now().max(newest.time));
+        let mut change = any_change(&mut self.random, &newest, fresh);
+        if self.weather.broken == Some(Rule::DataHasFreshName) {
+            name_by_digest(&mut change);
         }
-        self.propose(replica, change)
+        if self.weather.broken != Some(Rule::DataBeforeCommit) {
+            for object in objects(&change) {
+                self.store.create(&keys::data(&namespace(), object), &Bytes::new());
+            }
+        }
+        if !objects(&change).is_empty() {
+            self.asked.push(change.clone());
+        }
+        self.propose(replica, change, true)
     }
 
-    pub fn propose(&mut self, replica: usize, change: Change) -> Result<(), Violation> {
+    fn propose(&mut self, replica: usize, change: Change, fresh: bool) -> Result<(), Violation> {
         let id = self.enter(replica, None);
-        self.observer.proposed(id, change.clone(), self.now());
+        self.observer.proposed(id, change.clone(), fresh, self.now());
         let proposal = Proposal { change, by: "simulator".into(), request: id.to_string().into() };
         self.give(replica, Event::Propose { id, proposal })
     }
@@ -243,7 +260,31 @@ impl World {
         if self.random.chance(self.weather.checkpoint) {
             self.write_checkpoint(replica);
         }
+        if self.random.chance(self.weather.sweep) {
+            self.sweep()?;
+        }
         Ok(())
+    }
+
+    /// A collector notes what is condemned, or deletes what it noted long ago.
+    fn sweep(&mut self) -> Result<(), Violation> {
+        if self.condemned.is_empty() {
+            self.condemned.extend(self.observer.newest().condemned.keys());
+            return Ok(());
+        }
+        for object in std::mem::take(&mut self.condemned) {
+            self.store.remove(&keys::data(&namespace(), object));
+        }
+        self.check_data()
+    }
+
+    /// Nothing visible refers to data that is gone.
+    fn check_data(&self) -> Result<(), Violation> {
+        let gone = |object: &&Uuid| self.store.get(&keys::data(&namespace(), **object)).is_none();
+        match self.observer.newest().objects.keys().find(gone) {
+            Some(object) => Err(format!("object {object} is named, but its data is not there")),
+            None => Ok(()),
+        }
     }
 
     /// The process ends and a new one starts. What it has sent may still arrive; with `single` the store is a
@@ -374,6 +415,7 @@ impl World {
     fn created(&mut self, key: &Key, body: &Bytes) -> Result<(), Violation> {
         let seq = keys::commit_seq(key).ok_or_else(|| format!("{key} was created"))?;
         self.observer.committed(seq, body, self.now())?;
+        self.check_data()?;
         let link = self.observer.newest().link.clone();
         link.bytes().for_each(|byte| self.trace = mix(self.trace ^ u64::from(byte)));
         Ok(())
@@ -495,5 +537,20 @@ impl World {
 
     fn note(&mut self, what: u64) {
         self.trace = mix(self.trace ^ what).wrapping_add(1);
+    }
+}
+
+/// As a store would name data whose objects have digests for names.
+fn name_by_digest(change: &mut Change) {
+    let (digest, body) = match change {
+        Change::Blob { digest, content, .. } => (&*digest, content),
+        Change::Manifest(new) => (&new.digest, &mut new.body),
+        _ => return,
+    };
+    let name = Uuid::from_slice(&digest.as_bytes()[..16]).expect("16 bytes");
+    for piece in &mut body.pieces {
+        if let Piece::Object { id, .. } = piece {
+            *id = name;
+        }
     }
 }

@@ -91,6 +91,44 @@ fn same_extents_named_again_do_not_condemn_them() {
     assert_eq!(journal.state.objects.len(), 2);
 }
 
+/// What a fold without the rule would leave is seen by the count from scratch, which the simulator asks too.
+#[test]
+fn mutant_same_extents_named_again_condemn_them_is_caught() {
+    let mut journal = pushed();
+    journal.write(&[blob("team/app", "b", object(1, 1))]);
+    assert_eq!(recount::contradiction(&journal.state), None);
+    journal.state.condemned.insert(object(1, 1), 2);
+    assert!(recount::contradiction(&journal.state).unwrap().contains("in use is condemned"));
+}
+
+#[test]
+fn mutant_fold_that_trusts_a_reap_is_caught() {
+    let mut journal = Journal::new();
+    journal.write(&[blob("team/app", "b", object(1, 1))]);
+    // The collector has looked, then the blob is used again, then comes what the collector wrote.
+    journal.on(5).write(&[manifest("m", &["b"], &["1.0.0"])]);
+    journal.on(6).write(&[reap(3, &["b"], &[])]);
+    assert_eq!(recount::contradiction(&journal.state), None);
+    assert!(holds(&journal.state, &app(), "b"));
+    journal.state.repositories[&app()].blobs.remove(&digest("b"));
+    journal.state.contents.remove(&digest("b"));
+    journal.state.objects.remove(&object(1, 1));
+    journal.state.entries -= 1;
+    assert!(recount::contradiction(&journal.state).unwrap().contains("refers to"));
+}
+
+#[test]
+fn mutant_no_fence_for_a_writer_that_slept_is_caught() {
+    let (mut fenced, mut unfenced) = (Journal::new(), Journal::new());
+    fenced.on(20).write(&[fence(10)]);
+    // The sweep has deleted what was older and named by nothing; only then comes what names it.
+    for journal in [&mut fenced, &mut unfenced] {
+        journal.on(21).write(&[blob("team/app", "late", object(2, 1))]);
+    }
+    assert!(!fenced.state.objects.contains_key(&object(2, 1)));
+    assert!(unfenced.state.objects.contains_key(&object(2, 1)), "only the fence is in its way");
+}
+
 #[test]
 fn a_condemned_or_purged_object_may_not_be_named() {
     let mut journal = pushed();
