@@ -12,6 +12,9 @@ pub fn layout() -> Key {
     Key::from_names("layout".to_owned())
 }
 
+/// What every object of a namespace begins with.
+pub const NAMESPACES: &str = "ns/";
+
 pub fn marker(repository: &RepositoryName) -> Key {
     Key::from_names(format!("{}{repository}!", CATALOG))
 }

@@ -44,6 +44,8 @@ pub enum OpenError {
         "the store has format {0}, this version of charthouse reads format {FORMAT}: use a newer version"
     )]
     Format(u32),
+    #[error("the store has content, but its object `layout` is gone: restore it from a backup")]
+    Lost,
     #[error(
         "the store asks for writers of release {0} or later, this is release {WRITER}: use a newer version"
     )]
@@ -58,6 +60,10 @@ impl Layout {
             Ok(bytes) => return Self::read(&bytes),
             Err(BackendError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
+        }
+        // A new one would have another id, and every namespace would be taken for one of another store.
+        if !backend.list(keys::NAMESPACES, "", 1).await?.is_empty() {
+            return Err(OpenError::Lost);
         }
         let new = Self::new(clock);
         let body = Bytes::from(serde_json::to_vec(&new)?);
@@ -124,6 +130,16 @@ mod tests {
         assert_eq!(first.store, second.store);
         assert_eq!(first.session_secret.0, second.session_secret.0);
         assert_eq!(second.max_staleness(), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_lost_its_layout_gets_no_new_one() {
+        let (backend, clock) = (Memory::default(), SystemClock::default());
+        let key = crate::backend::Key::new("ns/team/_journal/0000000000000000/0001").unwrap();
+        backend.create(&key, vec![Bytes::from("{}")]).await.unwrap();
+        let error = Layout::open(&backend, &clock).await.err().unwrap().to_string();
+        assert!(error.contains("`layout` is gone"), "{error}");
+        assert!(matches!(backend.read(&keys::layout(), None).await, Err(BackendError::NotFound(_))));
     }
 
     #[tokio::test]

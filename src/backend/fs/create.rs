@@ -36,14 +36,14 @@ impl Store {
 }
 
 impl Drafts {
-    /// Empties `folder` of what a crash left there. (It is not made anew: that could fail on a full disk.)
+    /// Removes the drafts that a crash left in `folder`, and nothing else. (It is not made anew: that could fail on a
+    /// full disk.)
     pub(super) fn open(folder: &Path, fsync: Fsync) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(entry.path())?;
-            } else {
+            let is_number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+            if is_number && entry.file_type()?.is_file() {
                 fs::remove_file(entry.path())?;
             }
         }

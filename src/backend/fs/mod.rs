@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock         held for life by the one process that may write; holds its number
-//! tmp/         objects that are still being written; emptied at start
+//! tmp/         objects that are still being written; what a crash left of them is removed at start
 //! <key>        an object: complete and durable before it gets this name, never changed afterwards
 //! ```
 //! The calls of the file system block, so they run on tokio's pool of blocking threads. A call that is dropped
@@ -39,6 +39,8 @@ const FOLDER_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 const LOCK: &str = "lock";
 const TMP: &str = "tmp";
+/// The object that a store begins with: by it a copy is known, which comes without the lock.
+const FIRST: &str = "layout";
 
 /// How files and folders are fsynced; tests look on, or make it fail.
 type Fsync = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
@@ -56,7 +58,12 @@ pub enum FsOpenError {
         root.display()
     )]
     InUse { root: PathBuf, holder: String },
-    #[error("cannot open the store: {}: {source}", path.display())]
+    #[error(
+        "{} holds other files and no charthouse store: name an empty or a new directory",
+        root.display()
+    )]
+    NoStore { root: PathBuf },
+    #[error("cannot open the store: {}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -69,7 +76,8 @@ struct Store {
 
 impl Fs {
     /// Opens the directory `root`, which is created when it is absent, and keeps every other process out for as
-    /// long as the value lives. Blocks for up to `wait_for_lock` while another process holds it.
+    /// long as the value lives. Blocks for up to `wait_for_lock` while another process holds it. A directory of
+    /// something else is refused, and left as it is.
     pub fn open(root: &Path, wait_for_lock: Duration) -> Result<Self, FsOpenError> {
         Self::open_with(root, wait_for_lock, Arc::new(File::sync_all))
     }
@@ -80,6 +88,9 @@ impl Fs {
             move |source| FsOpenError::Io { path, source }
         };
         create_root(root).map_err(failed(root))?;
+        if !may_be_store(root).map_err(failed(root))? {
+            return Err(FsOpenError::NoStore { root: root.to_owned() });
+        }
         let lock = Lock::take(root, wait_for_lock)?;
         let tmp = root.join(TMP);
         let drafts = Drafts::open(&tmp, fsync.clone()).map_err(failed(&tmp))?;
@@ -171,8 +182,26 @@ impl Store {
     }
 }
 
+/// Whether the directory is a store already, or nobody's: empty but for hidden files and what `mkfs` leaves.
+fn may_be_store(root: &Path) -> io::Result<bool> {
+    let is_file = |name| fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_file());
+    if is_file(LOCK) || is_file(FIRST) {
+        return Ok(true);
+    }
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        if name != "lost+found" && !name.as_encoded_bytes().starts_with(b".") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Creates the directory and the folders above it that are missing, durably.
 fn create_root(root: &Path) -> io::Result<()> {
+    if root.exists() && !root.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     let absolute = std::path::absolute(root)?;
     let missing: Vec<_> = absolute.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(root)?;

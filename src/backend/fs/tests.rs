@@ -105,15 +105,51 @@ fn a_root_that_cannot_be_is_an_error_with_its_path() {
     }
 }
 
+#[test]
+fn a_directory_of_something_else_is_refused_and_left_as_it_is() {
+    // Once `--storage /home/me` would have emptied /home/me/tmp.
+    for names in [&["tmp/0", "tmp/thesis"][..], &["lock/file"], &["readme"], &["ns/team/_data/a"]] {
+        let root = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "precious").unwrap();
+        }
+        let refused = Fs::open(root.path(), Duration::ZERO);
+        let message = refused.err().unwrap_or_else(|| panic!("{names:?}: opened")).to_string();
+        assert!(message.contains(root.path().to_str().unwrap()), "{message}");
+        assert!(message.contains("no charthouse store"), "{message}");
+        assert!(names.iter().all(|name| root.path().join(name).exists()), "{names:?}");
+        assert!(!root.path().join("lock").is_file());
+    }
+}
+
+#[test]
+fn a_copy_without_its_lock_is_opened_and_so_is_a_new_file_system() {
+    for names in [&["layout", "ns/team/_data/a"][..], &["lost+found/x", ".snapshot/y"]] {
+        let root = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        drop(open(root.path()));
+        fs::create_dir_all(root.path().join("tmp/foreign")).unwrap();
+        fs::write(root.path().join("tmp/foreign/1"), "x").unwrap();
+        open(root.path());
+        assert!(root.path().join("tmp/foreign/1").exists(), "only drafts are removed");
+    }
+}
+
 #[tokio::test]
 async fn objects_outlive_the_store_and_unfinished_ones_do_not() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("deep/store");
     create(&open(&path), "ns/a", 10).await.unwrap();
     // What a process leaves that is killed in the middle of a create.
-    fs::write(path.join("tmp/0"), "half").unwrap();
-    fs::create_dir(path.join("tmp/folder")).unwrap();
-    fs::write(path.join("tmp/folder/1"), "half").unwrap();
+    for draft in ["tmp/0", "tmp/17"] {
+        fs::write(path.join(draft), "half").unwrap();
+    }
     let store = open(&path);
     assert_eq!(names_in(&path.join("tmp")), [""; 0]);
     assert_eq!(list(&store, "", "", 10).await, ["ns/a"]);
