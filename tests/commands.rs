@@ -113,6 +113,8 @@ fn config_print_shows_values_and_origins_and_is_a_configuration_again() {
     );
     let all = stdout(&with_variables(&[&arguments[..], &["--effective"]].concat(), &variables));
     assert!(all.contains("  listen: 127.0.0.1:5000  # default\n"), "{all}");
+    let nothing = charthouse(&["config", "print"]);
+    assert!(stdout(&nothing).starts_with("# Every setting has its default"), "{}", stdout(&nothing));
     let (_folder, printed) = file(&all);
     let again = charthouse(&["config", "print", "--config", text(&printed)]);
     assert!(stdout(&again).contains(&format!("level: warn  # file {}:", printed.display())));
@@ -132,6 +134,10 @@ fn a_server_is_healthy_logs_json_with_its_name_and_ends_well() {
     let url = format!("http://{}/up", server.host());
     assert_eq!(code(&charthouse(&["healthcheck", "--url", &url])), 0);
     assert_eq!(code(&charthouse(&["healthcheck", "--url", &format!("{url}per")])), 1);
+    let access = |log: &str, kind: &str| {
+        let lines = log.lines().filter(|line| line.contains("charthouse::access"));
+        lines.filter(|line| line.contains(kind)).map(str::to_owned).collect::<String>()
+    };
     let accessed = |log: &str| log.lines().filter(|line| line.contains("charthouse::access")).count();
     let patience = Instant::now() + Duration::from_secs(10);
     while accessed(&server.log()) < 2 && Instant::now() < patience {
@@ -139,12 +145,52 @@ fn a_server_is_healthy_logs_json_with_its_name_and_ends_well() {
     }
     let log = server.log();
     assert_eq!(accessed(&log), 2, "{log}");
+    assert!(access(&log, r#""kind":"health""#).contains("\"status\":200"), "{log}");
+    assert!(access(&log, r#""kind":"none""#).contains(r#""path":"/upper""#), "{log}");
     for line in log.lines() {
         let line: serde_json::Value =
             serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}"));
         assert_eq!((&line["service"], &line["environment"]), (&"helm".into(), &"test".into()), "{line}");
     }
     server.stop();
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_once_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&folder.path().join(name)).to_owned();
+    std::fs::write(at("file"), "").unwrap();
+    std::fs::create_dir_all(at("home/tmp")).unwrap();
+    std::fs::write(at("home/tmp/1"), "precious").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _held = TcpListener::bind(taken).unwrap();
+    let cases = [
+        (at("file"), "127.0.0.1:0".to_owned(), "file: not a directory"),
+        (at("file/below"), "127.0.0.1:0".to_owned(), "below: Not a directory"),
+        (at("home"), "127.0.0.1:0".to_owned(), "no charthouse store: name an empty or a new directory"),
+        (at("store"), taken.to_string(), "(`--listen` names another address): Address already in use"),
+    ];
+    for (storage, listen, expected) in cases {
+        let output = charthouse(&["serve", "--storage", &storage, "--listen", &listen]);
+        let said = stderr(&output);
+        assert_eq!(code(&output), 1, "{said}");
+        let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{said}");
+        assert!(errors[0].contains(expected), "{said}");
+        assert!(errors[0].matches("(os error").count() <= 1, "{said}");
+    }
+    assert!(std::fs::exists(at("home/tmp/1")).unwrap());
+}
+
+#[test]
+fn a_second_server_over_a_directory_is_told_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::over(folder.path());
+    let output = charthouse(&["serve", "--listen", "127.0.0.1:0", "--storage", text(folder.path())]);
+    assert_eq!(code(&output), 1);
+    let expected = format!("is in use by process {}: stop it first", first.pid().as_raw_nonzero());
+    assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    first.stop();
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in format!("{error:#}").lines() {
+            for line in told(&error).lines() {
                 // With standard error gone there is nobody left to tell.
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
@@ -116,13 +116,24 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The error and its causes, but those whose words stand in it already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.extend([": ", &cause]);
+        }
+    }
+    text
+}
+
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(sources) => serve(sources.load()?),
         Command::Healthcheck { url: Some(url), .. } => healthcheck::ask(&url),
         Command::Healthcheck { url: None, sources } => {
             // Containers know 0 and 1 only, so settings that are wrong are a failure like others.
-            let loaded = sources.load().map_err(|error| anyhow!("{:#}", anyhow::Error::from(error)))?;
+            let loaded = sources.load().map_err(|error| anyhow!(told(&error.into())))?;
             healthcheck::ask(&healthcheck::Url::of(&loaded.settings))
         }
         Command::Config(ConfigCommand::Check(sources)) => {

@@ -15,6 +15,9 @@ pub const TARGET: &str = "charthouse::access";
 /// What stands for the status of a request that was never answered; no HTTP status, but read by every log tool.
 const CLIENT_GONE: u16 = 499;
 
+/// Characters of a path that has no meaning here: enough to see what was meant.
+const MAX_PATH: usize = 128;
+
 /// What a line says beyond the counters; collected while the request is at hand.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -22,6 +25,8 @@ pub(super) struct Line {
     pub(super) method: Method,
     /// The action, or `none` when the path has no meaning here.
     pub(super) kind: &'static str,
+    /// The beginning of a path without a meaning here.
+    pub(super) path: String,
     pub(super) repository: String,
     /// Tag or digest.
     pub(super) reference: String,
@@ -59,6 +64,11 @@ impl Line {
         };
     }
 
+    /// The request is after nothing that is here.
+    pub(super) fn describe_path(&mut self, path: &str) {
+        self.path = path.chars().take(MAX_PATH).collect();
+    }
+
     /// `complete` is false when the connection ended before the answer did.
     pub(super) fn write(&self, sent: u64, complete: bool) {
         info!(
@@ -68,6 +78,7 @@ impl Line {
             kind = self.kind,
             repository = %self.repository,
             reference = %self.reference,
+            path = (!self.path.is_empty()).then_some(self.path.as_str()),
             status = self.status.map_or(CLIENT_GONE, |status| status.as_u16()),
             bytes_in = self.received,
             bytes_out = sent,

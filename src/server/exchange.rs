@@ -80,6 +80,7 @@ impl Exchange {
             id: id.to_str().unwrap_or_default().to_owned(),
             method: method.clone(),
             kind: "none",
+            path: String::new(),
             repository: String::new(),
             reference: String::new(),
             remote,

@@ -68,7 +68,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         let signals = Signals::listen()?;
         let services = open(settings).await?;
         let listen = services.settings.server.listen;
-        let mut server = start(Arc::new(services)).with_context(|| format!("cannot listen on {listen}"))?;
+        let mut server = start(Arc::new(services))
+            .with_context(|| format!("cannot listen on {listen} (`--listen` names another address)"))?;
         info!(target: "charthouse", "listening on http://{}", server.addr());
         until_signalled(&mut server, signals).await
     });
@@ -177,6 +178,9 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     let Asked { services, head, .. } = asked;
     let (path, service) = (head.uri.path(), &services.settings.service);
     if path == service.healthcheck.as_str() {
+        if let Some(line) = exchange.line() {
+            line.kind = "health";
+        }
         return health::health(services).await;
     }
     if let Some(reply) = cors::preflight(&services.settings.server.cors, head) {
@@ -184,7 +188,12 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     }
     let (query, form) = (head.uri.query(), Form::of(path));
     let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
-        Err(refusal) => Failure::Request(refusal).reply(form, asked.id, None),
+        Err(refusal) => {
+            if let Some(line) = exchange.line() {
+                line.describe_path(path);
+            }
+            Failure::Request(refusal).reply(form, asked.id, None)
+        }
         Ok(action) => {
             if let Some(line) = exchange.line() {
                 line.describe(&action);

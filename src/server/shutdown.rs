@@ -47,7 +47,7 @@ pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Sig
         Ok(())
     };
     tokio::select! {
-        drained = drained => drained,
+        drained = drained => drained.inspect(|()| info!("stopped")),
         name = signals.next() => {
             server.stop(false);
             bail!("{name} while draining: requests in flight were cut")
