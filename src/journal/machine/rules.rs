@@ -32,9 +32,11 @@ pub enum Rule {
     GapIsNoHead,
     /// An object that was condemned or purged is not named again.
     CondemnedIsNotNamed,
-    /// Every object that a commit names was created before the commit is sent.
+    /// Every object that a commit names was created before the commit is sent. (By who proposes: no machine asks.)
+    #[cfg(test)]
     DataBeforeCommit,
-    /// A data object gets a name that none ever had.
+    /// A data object gets a name that none ever had. (By who proposes.)
+    #[cfg(test)]
     DataHasFreshName,
 }
 
