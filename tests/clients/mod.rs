@@ -1,5 +1,6 @@
-//! Real Helm, oras and crane against the real server process.
+//! Real Helm, oras and crane, and the public conformance program, against the real server process.
 
+mod conformance;
 mod crane;
 mod helm;
 mod helm_provenance;
