@@ -13,6 +13,9 @@ pub fn print(loaded: &Loaded, effective: bool) -> String {
             yaml.line(key, &[], &format!("{value}  # {origin}"));
         }
     }
+    if yaml.text.is_empty() {
+        return "# Every setting has its default; --effective shows them.\n".to_owned();
+    }
     yaml.text
 }
 
