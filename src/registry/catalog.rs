@@ -18,11 +18,20 @@ impl Registry {
             return Ok(CatalogPage::default());
         }
         // `!` ends a marker and sorts below every character of a name: markers are in the order of their names.
-        let after = page.last.map(|last| format!("{}{last}!", keys::CATALOG)).unwrap_or_default();
-        let mut markers = self.backend.list(keys::CATALOG, &after, page.limit + 1).await?;
-        let more = markers.len() > page.limit;
-        markers.truncate(page.limit);
-        let repositories = markers.iter().filter_map(keys::marked).collect();
+        let mut after = page.last.map(|last| format!("{}{last}!", keys::CATALOG)).unwrap_or_default();
+        let mut repositories: Vec<RepositoryName> = Vec::new();
+        // One more than asked for tells whether there is more. What is no marker does not count.
+        while repositories.len() <= page.limit {
+            let wanted = page.limit + 1 - repositories.len();
+            let keys = self.backend.list(keys::CATALOG, &after, wanted).await?;
+            repositories.extend(keys.iter().filter_map(keys::marked));
+            match keys.last() {
+                Some(last) if keys.len() == wanted => after = last.as_str().to_owned(),
+                _ => break,
+            }
+        }
+        let more = repositories.len() > page.limit;
+        repositories.truncate(page.limit);
         Ok(CatalogPage { repositories, more })
     }
 }

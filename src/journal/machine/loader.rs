@@ -17,6 +17,8 @@ use crate::oci::Digest;
 const MAX_WINDOW: u64 = 32;
 /// Checkpoints that are tried; the store keeps two of each fold version.
 const CHECKPOINTS: usize = 2;
+/// Keys behind the head that are looked at: one would do, if nobody put other files between the commits.
+const BEYOND: usize = 100;
 
 pub enum Progress {
     Waiting,
@@ -143,7 +145,7 @@ impl Loader {
             (Request::End(found), answer) => self.adopt(core, *found, answer)?,
             (Request::Commit(seq), answer) => self.window_answered(core, seq, answer)?,
             (Request::Beyond, Answer::Keys(keys)) => {
-                self.beyond = keys.first().and_then(keys::commit_seq);
+                self.beyond = keys.iter().find_map(keys::commit_seq);
                 let sent = core.now();
                 let ticket = self.send(core, Request::Last);
                 self.last = Some((ticket, sent));
@@ -284,7 +286,8 @@ impl Loader {
                 core.list(keys::checkpoints(&namespace, keys::FOLD_VERSION), String::new(), CHECKPOINTS)
             }
             Request::Beyond => {
-                core.list(keys::commits(&namespace), keys::commit(&namespace, head).as_str().to_owned(), 1)
+                let after = keys::commit(&namespace, head).as_str().to_owned();
+                core.list(keys::commits(&namespace), after, BEYOND)
             }
             Request::Settle => core.create_commit(head, vec![self.head.clone()]),
         };

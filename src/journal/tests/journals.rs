@@ -72,6 +72,29 @@ async fn what_was_pushed_is_there_for_another_replica_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn foreign_files_in_a_journal_are_passed_over_and_hide_no_loss() {
+    let backend = Arc::new(Memory::default());
+    let first = open(&backend, Mode::Single).await;
+    for content in ["a", "b", "c", "d", "e"] {
+        first.propose(&team(), propose(blob(content))).await.unwrap();
+    }
+    let folder = format!("{}0000000000000000", keys::commits(&team()));
+    let checkpoints = keys::checkpoints(&team(), keys::FOLD_VERSION);
+    for foreign in ["0000.bak", "0003.bak", "0003.swp", "0005.bak", "README", "0006-old"] {
+        let key = crate::backend::Key::new(format!("{folder}/{foreign}")).unwrap();
+        backend.create(&key, vec![Bytes::from_static(b"?")]).await.unwrap();
+    }
+    let key = crate::backend::Key::new(format!("{checkpoints}.keep")).unwrap();
+    backend.create(&key, vec![Bytes::new()]).await.unwrap();
+    let state = open(&backend, Mode::Single).await.current(&team()).await.unwrap().unwrap();
+    assert_eq!(state.seq, 5);
+
+    backend.delete(&[keys::commit(&team(), 4)]).await.unwrap();
+    let lost = open(&backend, Mode::Single).await.current(&team()).await;
+    assert!(matches!(&lost, Err(JournalError::Broken(why)) if why.contains("lost commit 4")), "{lost:?}");
+}
+
+#[tokio::test]
 async fn an_attached_body_lies_where_the_state_says() {
     let backend = Arc::new(Memory::default());
     let journals = open(&backend, Mode::Single).await;

@@ -79,6 +79,33 @@ async fn the_catalog_is_in_order_and_loads_no_namespace() {
     assert_eq!(store.backend.counts().read, 0);
 }
 
+#[tokio::test]
+async fn what_is_no_marker_neither_shows_in_the_catalog_nor_ends_it() {
+    let store = Store::new();
+    let registry = store.registry().await;
+    let names = ["app", "team/app", "team/b"];
+    for name in names {
+        push_blob(&registry, name, b"bytes").await;
+    }
+    for foreign in [".DS_Store", "Upper!", "app!.bak", "app!!", "b", "team/-x!", "team/app!x", "z"] {
+        let key = crate::backend::Key::new(format!("catalog/{foreign}")).unwrap();
+        store.backend.create(&key, vec![Bytes::new()]).await.unwrap();
+    }
+    for limit in 1..5 {
+        let mut paged: Vec<String> = Vec::new();
+        loop {
+            let last = paged.last().cloned();
+            let page = registry.catalog(Page { limit, last: last.as_deref() }).await.unwrap();
+            assert!(!page.more || page.repositories.len() == limit, "pages of {limit}: {page:?}");
+            paged.extend(page.repositories.iter().map(RepositoryName::to_string));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(paged, names, "pages of {limit}");
+    }
+}
+
 /// Pushes `count` manifests about `subject`, every third of another type; their digests in order.
 async fn attach(registry: &Registry, subject: &Digest, count: u64) -> Vec<Digest> {
     let mut digests = Vec::new();
