@@ -57,6 +57,24 @@ async fn if_none_match_star_creates_a_tag_once() {
 }
 
 #[tokio::test]
+async fn no_tag_is_exempt_from_its_condition_nor_a_push_by_digest() {
+    on_every_backend(async |server| {
+        let (one, two) = two_images(&server).await;
+        for tag in ["latest", "v1", "dev", "0", "_", "1.0.0_build.7", "list", "LATEST"] {
+            println!("{tag}");
+            assert_eq!(put_if(&server, tag, &one, "If-None-Match", "*").await, 201);
+            assert_eq!(put_if(&server, tag, &two, "If-None-Match", "*").await, 412);
+            let by_digest = format!("{}?tag=fresh&tag={tag}", two.manifest.digest);
+            assert_eq!(put_if(&server, &by_digest, &two, "If-None-Match", "*").await, 412);
+            assert_eq!(put_if(&server, &by_digest, &two, "If-Match", &etag(&two)).await, 412);
+            assert_manifest_served(&server, "team/app", tag, &one.manifest).await;
+            assert_status(&server.get(manifest_path("team/app", "fresh")).await, 404);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn if_match_moves_a_tag_only_from_where_it_was_seen() {
     on_every_backend(async |server| {
         let (one, two) = two_images(&server).await;

@@ -11,6 +11,7 @@ mod delete;
 mod helm;
 mod manifests;
 mod mount;
+mod policy;
 mod push;
 mod referrers;
 mod replicas;

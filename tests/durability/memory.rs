@@ -109,7 +109,9 @@ fn peak_mib(server: &Server) -> usize {
     let status = std::fs::read_to_string(path).expect("the status of the server's process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: usize = line.and_then(|line| line.trim().strip_suffix(" kB")).unwrap().parse().unwrap();
-    kib.div_ceil(1024)
+    let mib = kib.div_ceil(1024);
+    println!("the server took {mib} MiB");
+    mib
 }
 
 /// A folder in memory where twice as much as `bytes` is free there: what the server takes does not depend on the disk.
