@@ -108,6 +108,8 @@ pub fn write(state: &State) -> Result<Bytes, MalformedCheckpoint> {
         sha256: Digest::sha256(&body),
     };
     let mut packed = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    // The digest in the header is of what follows it; this one covers the header too.
+    packed.include_checksum(true)?;
     serde_json::to_writer(&mut packed, &header)?;
     packed.write_all(b"\n")?;
     packed.write_all(&body)?;

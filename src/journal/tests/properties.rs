@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -160,6 +160,33 @@ proptest! {
         }
         if let Some(restored) = restored {
             prop_assert_eq!(restored, state);
+        }
+    }
+
+    #[test]
+    fn a_damaged_commit_changes_all_or_nothing_and_a_damaged_checkpoint_is_refused(
+        ops in vec(ops(), 1..5),
+        at in any::<Index>(),
+        byte in any::<u8>(),
+        is_cut in any::<bool>(),
+    ) {
+        let damaged = |bytes: &Bytes| {
+            let (mut bytes, at) = (bytes.to_vec(), at.index(bytes.len()));
+            if is_cut { bytes.truncate(at) } else { bytes[at] = byte }
+            Bytes::from(bytes)
+        };
+        let empty = State::empty(Uuid::nil());
+        let commit = next_commit(&empty, Timestamp::from_micros(1_767_225_600_000_000), ops);
+        let mut state = empty.clone();
+        if state.fold(1, &damaged(&commit)).is_err() {
+            prop_assert_eq!(&state, &empty);
+        }
+        prop_assert_eq!(recount::contradiction(&state), None);
+
+        let mut state = empty;
+        state.fold(1, &commit).unwrap();
+        if let Ok(read) = checkpoint::read(&damaged(&checkpoint::write(&state).unwrap())) {
+            prop_assert_eq!(read.state, state);
         }
     }
 }
