@@ -118,6 +118,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -126,6 +128,21 @@ mod tests {
         assert_eq!(at.to_string(), "2026-01-02T03:04:05.678901Z");
         assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_that_has_a_year_of_four_digits_is_read_back(micros in -62_167_219_200_000_000i64..253_402_300_800_000_000) {
+            let at = Timestamp::from_micros(micros);
+            prop_assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[-+0-9TZtz:. ]{0,40}|\\PC{0,40}") {
+            if let Some(at) = Timestamp::parse(&text) {
+                prop_assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
+            }
+        }
     }
 
     #[test]

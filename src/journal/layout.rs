@@ -118,6 +118,9 @@ impl<'de> Deserialize<'de> for Secret {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
     use crate::backend::Memory;
     use crate::clock::SystemClock;
@@ -130,6 +133,19 @@ mod tests {
         assert_eq!(first.store, second.store);
         assert_eq!(first.session_secret.0, second.session_secret.0);
         assert_eq!(second.max_staleness(), Duration::from_secs(1));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_layout_never_panics((at, byte) in any::<(Index, u8)>()) {
+            let mut bytes = serde_json::to_vec(&Layout::new(&SystemClock::default())).unwrap();
+            prop_assert!(Layout::read(&bytes).is_ok());
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Layout::read(&bytes);
+            bytes.truncate(at);
+            prop_assert!(Layout::read(&bytes).is_err());
+        }
     }
 
     #[tokio::test]

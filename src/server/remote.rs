@@ -30,9 +30,26 @@ pub(super) fn remote(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> 
 #[cfg(test)]
 mod tests {
     use actix_http::header::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::config::Value;
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_forwarded_makes_it_panic_and_a_stranger_is_never_believed(
+            forwarded in prop::collection::vec("[0-9a-f:., \\]\\[]{0,40}|\\PC{0,20}", 0..4),
+        ) {
+            let mut headers = HeaderMap::new();
+            for value in forwarded.iter().filter_map(|value| HeaderValue::from_str(value).ok()) {
+                headers.append(X_FORWARDED_FOR, value);
+            }
+            let trusted = [Network::read("10.0.0.0/8").unwrap()];
+            let (proxy, stranger) = ("10.0.0.1".parse().unwrap(), "9.9.9.9".parse().unwrap());
+            remote(proxy, &headers, &trusted);
+            prop_assert_eq!(remote(stranger, &headers, &trusted), stranger);
+        }
+    }
 
     #[test]
     fn only_trusted_proxies_are_believed() {

@@ -107,6 +107,8 @@ fn mac(secret: &[u8; 32], payload: &[u8], repository: &RepositoryName, by: &str)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECRET: [u8; 32] = [7; 32];
@@ -126,6 +128,22 @@ mod tests {
         assert!(session.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{session}");
         assert_eq!(Token::open(&session, &SECRET, &name("team/app"), "alice"), Some(token()));
         assert_eq!(token().started(), Timestamp::parse("2024-07-13T06:15:52.797Z").unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn every_session_is_read_back_and_no_text_is_one(
+            (upload, n, length, short) in any::<(u128, u32, u64, bool)>(),
+            by in "\\PC{0,20}",
+            text in "[A-Za-z0-9_-]{0,80}|\\PC{0,80}",
+        ) {
+            let algorithm = if short { Algorithm::Sha256 } else { Algorithm::Sha512 };
+            let token = Token { upload: Uuid::from_u128(upload), n, length, algorithm };
+            let session = token.seal(&SECRET, &name("team/app"), &by).to_string();
+            token.started();
+            prop_assert_eq!(Token::open(&session, &SECRET, &name("team/app"), &by), Some(token));
+            prop_assert_eq!(Token::open(&text, &SECRET, &name("team/app"), &by), None);
+        }
     }
 
     #[test]

@@ -163,3 +163,43 @@ impl<'de> Deserialize<'de> for Base64 {
         STANDARD.decode(text.as_bytes()).map(|bytes| Self(bytes.into())).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    fn base64() -> impl Strategy<Value = Base64> {
+        vec(any::<u8>(), 0..40).prop_map(|bytes| Base64(bytes.into()))
+    }
+
+    fn pieces() -> impl Strategy<Value = StagedPiece> {
+        prop_oneof![
+            any::<(u128, u64, u32)>().prop_map(|(object, length, crc32c)| {
+                StagedPiece::Object { object: Uuid::from_u128(object), length, crc32c }
+            }),
+            base64().prop_map(|inline| StagedPiece::Inline { inline }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_state_is_read_back_and_a_damaged_one_makes_nothing_panic(
+            (length, total) in any::<(u64, u32)>(),
+            hash in base64(),
+            nonce in "[0-9a-f]{32}",
+            pieces in vec(pieces(), 0..4),
+            (at, byte) in any::<(Index, u8)>(),
+        ) {
+            let state = UploadState { length, total, hash, nonce: nonce.into(), pieces };
+            let mut bytes = serde_json::to_vec(&state).unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<UploadState>(&bytes).unwrap(), &state);
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = serde_json::from_slice::<UploadState>(&bytes);
+        }
+    }
+}
