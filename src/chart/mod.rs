@@ -1,12 +1,14 @@
 //! Charts: metadata, versions, releases and the index of a repository. No I/O, no async.
 
+mod constraint;
 mod index;
 mod metadata;
 mod release;
 mod version;
 mod yaml;
 
+pub use constraint::{Constraint, InvalidConstraint};
 pub use index::{Index, Rank};
 pub use metadata::{MAX_METADATA, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, record};
-pub use version::{is_strict, lax, version_of_tag};
+pub use version::{is_strict, lax, precedence, version_of_tag};

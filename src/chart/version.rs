@@ -1,6 +1,11 @@
 //! Versions of charts and the tags that stand for them.
 
+use std::cmp::Ordering;
+
 use semver::{BuildMetadata, Prerelease, Version};
+
+/// Helm reads no longer version.
+const MAX_LENGTH: usize = 256;
 
 /// The version that Helm reads in a tag: a tag cannot have a `+`, so Helm writes `_` for it.
 pub fn version_of_tag(tag: &str) -> String {
@@ -16,6 +21,9 @@ pub fn is_strict(version: &str) -> bool {
 /// Reads a version as Helm does (Masterminds/semver, `NewVersion`): a `v` before it, numbers that are left out and
 /// zeros before a number are passed over. `None` for what Helm takes for no version at all.
 pub fn lax(text: &str) -> Option<Version> {
+    if text.len() > MAX_LENGTH {
+        return None;
+    }
     let text = text.strip_prefix('v').unwrap_or(text);
     let (text, build) = match text.split_once('+') {
         Some((text, build)) => (text, BuildMetadata::new(build).ok().filter(|build| !build.is_empty())?),
@@ -31,6 +39,28 @@ pub fn lax(text: &str) -> Option<Version> {
     }
     let [major, minor, patch] = numbers;
     Some(Version { major, minor, patch, pre, build })
+}
+
+/// Which of two versions is higher to Helm: build metadata does not count.
+pub fn precedence(a: &Version, b: &Version) -> Ordering {
+    let numbers = |version: &Version| (version.major, version.minor, version.patch);
+    numbers(a).cmp(&numbers(b)).then_with(|| match (a.pre.as_str(), b.pre.as_str()) {
+        (a, b) if a == b => Ordering::Equal,
+        ("", _) => Ordering::Greater,
+        (_, "") => Ordering::Less,
+        (a, b) => a.split('.').map(identifier).cmp(b.split('.').map(identifier)),
+    })
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Identifier<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+/// An identifier of a pre-release. Odd: a number beyond 64 bits is a text to Helm.
+fn identifier(text: &str) -> Identifier<'_> {
+    number(text).map_or(Identifier::Text(text), Identifier::Number)
 }
 
 fn number(digits: &str) -> Option<u64> {
@@ -105,9 +135,36 @@ mod tests {
             ("latest", None),
             ("18446744073709551616.0.0", None),
         ];
+        assert!(lax(&format!("1.0.0-{}", "a".repeat(250))).is_some());
+        assert_eq!(lax(&format!("1.0.0-{}", "a".repeat(251))), None);
         for (text, expected) in cases {
             assert_eq!(lax(text).map(|version| version.to_string()).as_deref(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn versions_are_ordered_as_helm_orders_them() {
+        let ascending = [
+            "0.9.0",
+            "1.0.0-0",
+            "1.0.0-2",
+            "1.0.0-10",
+            "1.0.0-10.a",
+            "1.0.0-99999999999999999999",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0",
+            "1.0.1-0",
+            "1.10.0",
+        ];
+        let read = |text: &str| lax(text).unwrap();
+        for (a, low) in ascending.iter().enumerate() {
+            for (b, high) in ascending.iter().enumerate() {
+                assert_eq!(precedence(&read(low), &read(high)), a.cmp(&b), "{low} {high}");
+            }
+        }
+        assert_eq!(precedence(&read("1.0.0+a"), &read("v1+b")), Ordering::Equal);
     }
 
     proptest! {

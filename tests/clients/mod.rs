@@ -3,6 +3,7 @@
 mod conformance;
 mod crane;
 mod helm;
+mod helm_constraints;
 mod helm_provenance;
 mod helm_versions;
 mod oras;
