@@ -1,12 +1,12 @@
 //! What a chart says of itself: the fields of Chart.yaml that clients know (HELM.md sections 1.1 and 3.1), read from
-//! the config of a manifest, where Helm keeps them as JSON.
+//! the config of a manifest, where Helm keeps them as JSON, or from Chart.yaml itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::release::Unlisted;
-use super::{version, yaml};
+use super::{chart_yaml, version, yaml};
+use crate::oci::InvalidJson;
 use crate::oci::json::{self, Object};
 
 /// Metadata of more bytes than this is not listed; it rides in a line of the journal.
@@ -96,16 +96,74 @@ pub enum ImportValue {
     Mapped(BTreeMap<String, String>),
 }
 
+/// Why a document is not the metadata of a chart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMetadata {
+    #[error(transparent)]
+    Json(#[from] InvalidJson),
+    #[error("the YAML is refused: {0}")]
+    Yaml(String),
+    #[error("{0}")]
+    Field(String),
+    #[error("it has no name")]
+    NameMissing,
+    #[error(
+        "the name {0:?} is no name of a chart: it may not be `.` or `..` or have `/`, `\\` or control characters"
+    )]
+    Name(String),
+    #[error("Helm cannot read its version {0:?}")]
+    Version(String),
+    #[error("its type is neither application nor library")]
+    Type,
+    #[error("an alias of a dependency has characters other than letters, digits, `_` and `-`")]
+    Alias,
+    #[error("two dependencies have the name or alias {0:?}: give one of them an alias")]
+    SameDependency(String),
+    #[error("a key of its annotations is so long that YAML readers refuse it")]
+    LongKey,
+    #[error("its metadata has more than {MAX_METADATA} bytes")]
+    TooLarge,
+}
+
+impl InvalidMetadata {
+    /// A message quotes at most 200 bytes of a document.
+    pub(super) fn field(error: serde_json::Error) -> Self {
+        Self::Field(shortened(error.to_string()))
+    }
+}
+
+pub(super) fn shortened(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(200));
+    message
+}
+
 impl Metadata {
     /// Reads a config and checks it as Helm checks what it reads in an index.
     ///
     /// # Errors
     /// Why no index can list the chart.
-    pub fn read(config: &[u8]) -> Result<Self, Unlisted> {
+    pub fn read(config: &[u8]) -> Result<Self, InvalidMetadata> {
         // No field is named: Go takes keys in any case, but charts may have keys of their own.
         json::check(config, &[])?;
-        let Object(metadata): Object<Self> = serde_json::from_slice(config).map_err(Unlisted::field)?;
+        let Object(metadata): Object<Self> =
+            serde_json::from_slice(config).map_err(InvalidMetadata::field)?;
         metadata.check()?;
+        Ok(metadata)
+    }
+
+    /// Reads Chart.yaml, and requirements.yaml if there is one, as Helm does when it makes a config of them, and
+    /// checks it as Helm checks a package.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_yaml(chart: &[u8], requirements: Option<&[u8]>) -> Result<Self, InvalidMetadata> {
+        let value = chart_yaml::value(chart, requirements)?;
+        let Object(mut metadata): Object<Self> =
+            serde_json::from_value(value).map_err(InvalidMetadata::field)?;
+        let api_version = metadata.api_version.take().filter(|version| !version.is_empty());
+        metadata.api_version = api_version.or_else(|| Some("v1".to_owned()));
+        metadata.check()?;
+        metadata.check_package()?;
         Ok(metadata)
     }
 
@@ -113,24 +171,24 @@ impl Metadata {
     ///
     /// # Errors
     /// `TooLarge`.
-    pub fn render(&self) -> Result<String, Unlisted> {
-        let text = yaml::to_string(self).map_err(Unlisted::field)?;
-        if text.len() > MAX_METADATA { Err(Unlisted::TooLarge) } else { Ok(text) }
+    pub fn render(&self) -> Result<String, InvalidMetadata> {
+        let text = yaml::to_string(self).map_err(InvalidMetadata::field)?;
+        if text.len() > MAX_METADATA { Err(InvalidMetadata::TooLarge) } else { Ok(text) }
     }
 
-    fn check(&self) -> Result<(), Unlisted> {
+    fn check(&self) -> Result<(), InvalidMetadata> {
         if self.name.is_empty() {
-            return Err(Unlisted::NameMissing);
+            return Err(InvalidMetadata::NameMissing);
         }
         if version::lax(&self.version).is_none() {
-            return Err(Unlisted::Version(self.version.chars().take(128).collect()));
+            return Err(InvalidMetadata::Version(self.version.chars().take(128).collect()));
         }
         if !matches!(self.kind.as_deref().unwrap_or_default(), "" | "application" | "library") {
-            return Err(Unlisted::Type);
+            return Err(InvalidMetadata::Type);
         }
         let aliases = self.dependencies.iter().filter_map(|dependency| dependency.alias.as_deref());
         if !aliases.into_iter().all(is_alias) {
-            return Err(Unlisted::Alias);
+            return Err(InvalidMetadata::Alias);
         }
         let imports = self.dependencies.iter().flat_map(|dependency| &dependency.import_values);
         let mapped = imports.filter_map(|import| match import {
@@ -139,7 +197,23 @@ impl Metadata {
         });
         let mut keys = mapped.chain([&self.annotations]).flat_map(BTreeMap::keys);
         if keys.any(|key| yaml::to_string(key).is_ok_and(|written| written.len() > MAX_KEY)) {
-            return Err(Unlisted::LongKey);
+            return Err(InvalidMetadata::LongKey);
+        }
+        Ok(())
+    }
+
+    /// What Helm asks of a package beyond what it asks of an index.
+    fn check_package(&self) -> Result<(), InvalidMetadata> {
+        let is_bad = |character: char| matches!(character, '/' | '\\') || character.is_control();
+        if matches!(self.name.as_str(), "." | "..") || self.name.contains(is_bad) {
+            return Err(InvalidMetadata::Name(shortened(self.name.clone())));
+        }
+        let mut seen = BTreeSet::new();
+        for Dependency { name, alias, .. } in &self.dependencies {
+            let name = alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(name);
+            if !seen.insert(name) {
+                return Err(InvalidMetadata::SameDependency(shortened(name.to_owned())));
+            }
         }
         Ok(())
     }
@@ -237,6 +311,6 @@ mod tests {
         }
         let large = with("description", json!("d".repeat(MAX_METADATA)));
         let refusal = Metadata::read(large.as_bytes()).unwrap().render().unwrap_err();
-        assert!(matches!(refusal, Unlisted::TooLarge), "{refusal}");
+        assert!(matches!(refusal, InvalidMetadata::TooLarge), "{refusal}");
     }
 }

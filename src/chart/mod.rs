@@ -1,5 +1,6 @@
 //! Charts: metadata, versions, releases and the index of a repository. No I/O, no async.
 
+mod chart_yaml;
 mod constraint;
 mod index;
 mod metadata;
@@ -9,6 +10,6 @@ mod yaml;
 
 pub use constraint::{Constraint, InvalidConstraint};
 pub use index::{Index, Rank};
-pub use metadata::{MAX_METADATA, Metadata};
+pub use metadata::{InvalidMetadata, MAX_METADATA, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, record};
 pub use version::{is_strict, lax, precedence, version_of_tag};

@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::metadata::{MAX_METADATA, Metadata};
+use super::metadata::{InvalidMetadata, Metadata};
 use super::version::version_of_tag;
-use crate::oci::{Descriptor, Digest, InvalidJson, Manifest, RepositoryName, Tag};
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 
 /// A config of more bytes than this is not read.
 pub const MAX_CONFIG: u64 = 1 << 20;
@@ -33,35 +33,12 @@ pub enum Unlisted {
     ConfigTooLarge,
     #[error("its config cannot be read back")]
     ConfigLost,
-    #[error("in its config, {0}")]
-    Config(#[from] InvalidJson),
     #[error("its config is not the metadata of a chart: {0}")]
-    Field(String),
-    #[error("its config has no name")]
-    NameMissing,
-    #[error("Helm cannot read its version {0:?}")]
-    Version(String),
-    #[error("its type is neither application nor library")]
-    Type,
-    #[error("an alias of a dependency has characters other than letters, digits, `_` and `-`")]
-    Alias,
-    #[error("a key of its annotations is so long that YAML readers refuse it")]
-    LongKey,
-    #[error("its metadata has more than {MAX_METADATA} bytes")]
-    TooLarge,
+    Config(#[from] InvalidMetadata),
     #[error("it has {0} layers that are a package, instead of one")]
     Packages(usize),
     #[error("its name is {chart:?}, but that of its repository ends in {base:?}")]
     Name { chart: String, base: String },
-}
-
-impl Unlisted {
-    /// A message quotes at most 200 bytes of a document.
-    pub(super) fn field(error: serde_json::Error) -> Self {
-        let mut message = error.to_string();
-        message.truncate(message.floor_char_boundary(200));
-        Self::Field(message)
-    }
 }
 
 impl Release {
@@ -81,14 +58,18 @@ impl Release {
             return Err(Unlisted::Name { chart: metadata.name, base: repository.base().to_owned() });
         }
         let provenance = layers(|layer| layer.media_type.is_helm_provenance()).next();
-        Self::new(&metadata, package.digest.clone(), provenance.map(|layer| layer.digest.clone()))
+        Ok(Self::new(&metadata, package.digest.clone(), provenance.map(|layer| layer.digest.clone()))?)
     }
 
     /// A release of the chart that `metadata` tells of.
     ///
     /// # Errors
     /// `TooLarge`.
-    pub fn new(metadata: &Metadata, package: Digest, provenance: Option<Digest>) -> Result<Self, Unlisted> {
+    pub fn new(
+        metadata: &Metadata,
+        package: Digest,
+        provenance: Option<Digest>,
+    ) -> Result<Self, InvalidMetadata> {
         Ok(Self {
             name: metadata.name.as_str().into(),
             version: metadata.version.as_str().into(),
