@@ -1,5 +1,6 @@
 //! Charts: metadata, versions, releases and the index of a repository. No I/O, no async.
 
+pub mod archive;
 mod chart_yaml;
 mod constraint;
 mod index;

@@ -4,6 +4,7 @@ mod conformance;
 mod crane;
 mod helm;
 mod helm_constraints;
+mod helm_metadata;
 mod helm_provenance;
 mod helm_versions;
 mod oras;
