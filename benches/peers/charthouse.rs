@@ -1,0 +1,16 @@
+//! This server, over a directory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+/// Everything but the access lines is as it is by default.
+pub fn configure(command: &mut Command, folder: &Path, address: SocketAddr, access: bool) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CHARTHOUSE_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("CHARTHOUSE_LOG_ACCESS", access.to_string());
+    command.args(["serve", "--listen", &address.to_string(), "--storage"]).arg(folder.join("store"));
+}
