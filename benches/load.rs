@@ -1,7 +1,7 @@
 //! A closed loop of requests: each connection has one on its way, and sends the next when it has its answer.
 //!
-//! One thread goes round the connections with blocking calls: two system calls for each request and nothing else,
-//! so that one core of load is enough for one core of any server.
+//! One thread goes round the connections: two system calls for each request, more only while it waits, so that one
+//! core of load is enough for one core of any server.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -93,7 +93,11 @@ struct Lane {
 
 impl<'a> Lanes<'a> {
     fn open(address: SocketAddr, targets: &'a [Target], shape: Shape) -> Result<Self> {
-        let lane = |target| Ok(Lane { connection: Connection::open(address)?, target });
+        let lane = |target| {
+            let mut connection = Connection::open(address)?;
+            connection.stay_awake()?;
+            anyhow::Ok(Lane { connection, target })
+        };
         let lanes = (0..shape.connections).map(lane).collect::<Result<_>>()?;
         Ok(Self { lanes, targets, unverified: shape.unverified, answered: 0 })
     }
