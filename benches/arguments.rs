@@ -17,6 +17,7 @@ Workloads: W1 W2 W3 W4 W5 W6 W7 W10 W14 memory; all of them when none is named.
   --repetitions N    interleaved repetitions (5, with --quick 3)
   --json FILE        where all values go (target/bench/<date>.json)
   --folder DIR       where the stores lie (target/bench)
+  --peer NAME        only this one, like nginx; may be given more than once
   --unpinned         do not keep the load on core 0 and the servers on core 1
   --server FILE      the charthouse to measure (what `cargo build --release` gives)
   --about NAME=TEXT  a fact about the run for the JSON
@@ -32,6 +33,8 @@ pub struct Arguments {
     pub json: Option<PathBuf>,
     pub folder: Option<PathBuf>,
     pub server: Option<PathBuf>,
+    /// Names as they stand in the table.
+    pub peers: Vec<String>,
     pub about: Vec<(String, String)>,
     pub workloads: Vec<String>,
 }
@@ -53,6 +56,7 @@ impl Arguments {
                 "--json" => arguments.json = Some(value()?.into()),
                 "--folder" => arguments.folder = Some(value()?.into()),
                 "--server" => arguments.server = Some(value()?.into()),
+                "--peer" => arguments.peers.push(value()?),
                 "--about" => {
                     let fact = value()?;
                     let (name, text) = fact.split_once('=').context("--about needs NAME=TEXT")?;

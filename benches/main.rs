@@ -37,7 +37,8 @@ fn main() -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let stores = tempfile::Builder::new().prefix("stores-").tempdir_in(std::path::absolute(&folder)?)?;
     let core = if arguments.unpinned { None } else { pin() };
-    let stage = Stage::new(absolute(server)?, stores.path().to_owned(), core);
+    let mut stage = Stage::new(absolute(server)?, stores.path().to_owned(), core);
+    stage.keep(&arguments.peers);
     let plan = Plan::new(arguments.quick, arguments.repetitions);
     let mut bench = Bench { stage: &stage, plan, report: Report::default(), wanted: arguments.workloads };
     bench.run()?;
@@ -75,7 +76,7 @@ fn add_notes(report: &mut Report, stage: &Stage) {
         None => "Load and servers shared all cores.".to_owned(),
     });
     for kind in Kind::ALL.into_iter().filter(|kind| !stage.has(*kind)) {
-        report.note(format!("{} was not measured: it is not installed.", kind.name()));
+        report.note(format!("{} was not measured: it is not installed, or was not wanted.", kind.name()));
     }
     report.note("zot, angos and ChartMuseum were not measured: this benchmark does not start them.");
 }

@@ -69,6 +69,12 @@ impl Stage {
         Self { binaries, folder, core }
     }
 
+    /// Leaves out all that are not named, unless none is. This server as it is by default always stays.
+    pub fn keep(&mut self, names: &[String]) {
+        let is_named = |kind: Kind| names.iter().any(|name| name == kind.name());
+        self.binaries.retain(|(kind, _)| names.is_empty() || *kind == Kind::OURS || is_named(*kind));
+    }
+
     /// Whether peers of `kind` can be started.
     pub fn has(&self, kind: Kind) -> bool {
         self.binaries.iter().any(|(found, _)| *found == kind)
