@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::app::{TestServer, on_every_backend};
-use crate::support::artifact::{Blob, Image, chart};
+use crate::support::artifact::{Blob, Image};
 use crate::support::http::{Connection, Response};
-use crate::support::registry::{assert_status, location, put_manifest};
+use crate::support::registry::{assert_status, location, warnings};
+use crate::support::release::Release;
 
 /// The manifest types oras-go asks for, in its order.
 const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
@@ -15,7 +16,8 @@ const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
     application/vnd.oci.artifact.manifest.v1+json";
 
 fn app(version: &str) -> Image {
-    chart(&json!({"apiVersion": "v2", "name": "app", "version": version, "description": "An app"}))
+    let metadata = json!({"apiVersion": "v2", "name": "app", "version": version, "description": "An app"});
+    Release::new(&metadata).provenance(format!("provenance of {version}")).image()
 }
 
 /// One connection that Go's HTTP client would keep open, and its habits.
@@ -173,19 +175,11 @@ async fn a_login_without_authentication_succeeds() {
     .await;
 }
 
-/// The `Warning` of a push of `metadata` under `tag`, checked for its form (PROTOCOL.md, section 2).
-async fn warnings(server: &TestServer, tag: &str, metadata: Value) -> Vec<String> {
-    let chart = chart(&metadata);
-    server.push_blobs("team/app", &chart).await;
-    let stored = server.send(put_manifest("team/app", tag, &chart.manifest)).await;
+/// The warnings of a push of `metadata` under `tag`.
+async fn warned(server: &TestServer, tag: &str, metadata: Value) -> Vec<String> {
+    let stored = server.put_release("team/app", tag, &Release::new(&metadata)).await;
     assert_status(&stored, 201);
-    let warnings: Vec<_> = stored.headers_named("warning").into_iter().map(str::to_owned).collect();
-    assert!(warnings.iter().map(String::len).sum::<usize>() <= 4096, "{warnings:?}");
-    for warning in &warnings {
-        let text = warning.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"'));
-        assert!(text.is_some_and(|text| !text.is_empty()), "not `299 - \"text\"`: {warning}");
-    }
-    warnings
+    warnings(&stored)
 }
 
 #[tokio::test]
@@ -193,10 +187,10 @@ async fn a_version_that_helm_accepts_but_never_finds_is_warned_about() {
     on_every_backend(async |server| {
         for version in ["v1.2.3", "1.2"] {
             let metadata = json!({"apiVersion": "v2", "name": "app", "version": version});
-            assert!(!warnings(&server, version, metadata).await.is_empty(), "{version}");
+            assert!(!warned(&server, version, metadata).await.is_empty(), "{version}");
         }
         let strict = json!({"apiVersion": "v2", "name": "app", "version": "1.2.3"});
-        assert!(warnings(&server, "1.2.3", strict).await.is_empty());
+        assert!(warned(&server, "1.2.3", strict).await.is_empty());
     })
     .await;
 }

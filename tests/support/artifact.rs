@@ -1,4 +1,4 @@
-//! Artifacts made in memory: blobs, image manifests, indexes, referrers and Helm chart manifests.
+//! Artifacts made in memory: blobs, image manifests, indexes and referrers.
 //!
 //! Digests are computed here and not by the code under test.
 
@@ -153,21 +153,4 @@ pub fn referrer(subject: &Document, artifact_type: &str, note: &str) -> Image {
         "annotations": {"test.note": note},
     });
     Image { blobs: vec![config], manifest: Document::new(IMAGE_MANIFEST, &manifest) }
-}
-
-/// A chart as Helm pushes it: no `mediaType` in the manifest, layers sorted by digest (HELM.md 1.1).
-pub fn chart(metadata: &Value) -> Image {
-    let config = Blob::new(metadata.to_string());
-    let package = Blob::new(noise(&format!("package {metadata}"), 2000));
-    let provenance = Blob::new(format!("provenance {metadata}"));
-    let mut layers = [package.descriptor(HELM_CHART), provenance.descriptor(HELM_PROVENANCE)];
-    layers.sort_by_key(|layer| layer["digest"].to_string());
-    let manifest = json!({
-        "schemaVersion": 2,
-        "config": config.descriptor(HELM_CONFIG),
-        "layers": layers,
-        "annotations": {"org.opencontainers.image.title": metadata["name"],
-                        "org.opencontainers.image.version": metadata["version"]},
-    });
-    Image { blobs: vec![config, package, provenance], manifest: Document::new(IMAGE_MANIFEST, &manifest) }
 }

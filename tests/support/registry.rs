@@ -149,6 +149,19 @@ pub fn error_code(response: &Response) -> String {
     errors.first().expect("at least one error")["code"].as_str().unwrap_or_default().to_owned()
 }
 
+/// The texts of the `Warning` headers, checked for their form (PROTOCOL.md, section 2).
+#[track_caller]
+pub fn warnings(response: &Response) -> Vec<String> {
+    let warnings = response.headers_named("warning");
+    assert!(warnings.iter().map(|warning| warning.len()).sum::<usize>() <= 4096, "{warnings:?}");
+    let text = |warning: &&str| {
+        let text = warning.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"'));
+        assert!(text.is_some_and(|text| !text.is_empty()), "not `299 - \"text\"`: {warning}");
+        text.unwrap_or_default().to_owned()
+    };
+    warnings.iter().map(text).collect()
+}
+
 /// GET and HEAD of `target` give `body` with the same exact headers, the length and digest included.
 pub async fn assert_served(server: &TestServer, target: &str, media_type: &str, body: &[u8], digest: &str) {
     let got = server.get(target).await;
