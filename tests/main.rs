@@ -6,6 +6,7 @@ mod commands;
 mod conformance;
 mod durability;
 mod fixtures;
+mod repository;
 mod rooms;
 mod support;
 

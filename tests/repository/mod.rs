@@ -1,0 +1,30 @@
+//! The classic chart repository: `/<namespace>/index.yaml` and the files below `/<namespace>/charts/`.
+//!
+//! Charts are pushed over the distribution API, as Helm does, and read here. Every test speaks to the real application
+//! over a socket and runs on every backend. What Helm needs of an index: HELM.md, section 3.
+
+mod caching;
+mod configs;
+mod downloads;
+mod entries;
+mod freshness;
+mod hostile;
+mod index;
+mod order;
+mod paths;
+mod ranges;
+mod replay;
+
+use crate::support::http::Response;
+use crate::support::registry::assert_status;
+
+/// The reply is a refusal as this face gives it: a plain sentence, whatever asked.
+#[track_caller]
+fn assert_plain(response: &Response, status: u16) {
+    assert_status(response, status);
+    assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"), "{}", response.text());
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    let text = response.text();
+    assert!(text.trim().len() > 8 && !text.contains('<'), "not a sentence: {text:?}");
+    assert!(text.is_ascii() && !text.trim_end().contains(char::is_control), "not a line: {text:?}");
+}
