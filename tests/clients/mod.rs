@@ -5,7 +5,9 @@ mod crane;
 mod helm;
 mod helm_constraints;
 mod helm_metadata;
+mod helm_large_index;
 mod helm_provenance;
+mod helm_repository;
 mod helm_versions;
 mod oras;
 
