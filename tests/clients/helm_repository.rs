@@ -256,8 +256,9 @@ fn what_is_no_repository_is_refused_in_plain_words(helm: &Helm) {
 
 fn a_repository_without_charts_can_be_added(helm: &Helm) {
     let server = Server::in_memory();
-    push(helm, &server, "/team", "app-1.2.3");
-    let tag = format!("http://{}/v2/team/app/manifests/1.2.3", server.host());
+    // Released versions stay; this one is a candidate.
+    push(helm, &server, "/team", "app-2.0.0-rc.1");
+    let tag = format!("http://{}/v2/team/app/manifests/2.0.0-rc.1", server.host());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let deleted = runtime.block_on(async { reqwest::Client::new().delete(tag).send().await });
     assert_eq!(deleted.expect("a reply").status().as_u16(), 202);

@@ -1,7 +1,8 @@
 //! The rows of `entries`: charts with the tag they are pushed under, and what becomes of them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::values::{self, app_with};
 use crate::support::artifact::{HELM_CHART, HELM_PROVENANCE};
 use crate::support::release::{LEGACY_CHART, Release, tag_of};
 
@@ -28,7 +29,7 @@ pub struct Row {
     pub expected: Expected,
 }
 
-fn row(why: impl Into<String>, tag: impl Into<String>, release: Release, expected: Expected) -> Row {
+pub fn row(why: impl Into<String>, tag: impl Into<String>, release: Release, expected: Expected) -> Row {
     Row { why: why.into(), tag: tag.into(), release, expected }
 }
 
@@ -52,40 +53,31 @@ pub fn rows() -> Vec<Row> {
         row("the whole repository as name", "1.0.0", Release::named("team/app", "1.0.0"), Refused(NAME)),
         row("a name of dots", "1.0.0", Release::named("..", "1.0.0"), Refused(NAME)),
         row("a name with a NUL behind it", "1.0.0", Release::named("app\0", "1.0.0"), Refused(NAME)),
-        row(
-            "a config without layers",
-            "1.0.0",
-            Release::named("app", "1.0.0").layers(&[]),
-            Refused(&["layer", "package"]),
-        ),
-        row(
-            "a provenance file alone",
-            "1.0.0",
-            Release::named("app", "1.0.0").layers(&[("p", HELM_PROVENANCE)]),
-            Refused(&["layer", "package"]),
-        ),
-        row(
-            "a package of the old type",
-            "1.0.0",
-            Release::named("app", "1.0.0").layers(&[("p", LEGACY_CHART)]),
-            Listed,
-        ),
-        row(
-            "layers of other types around the package",
-            "1.0.0",
-            Release::named("app", "1.0.0").layers(&[
-                ("a", "text/plain"),
-                ("p", HELM_CHART),
-                ("b", "text/plain"),
-            ]),
-            Listed,
-        ),
     ];
+    rows.extend(layers());
     rows.extend(tags());
     rows.extend(versions());
     rows.extend(configs());
-    rows.extend(values());
+    rows.extend(values::rows());
     rows
+}
+
+/// Exactly one layer is the package, wherever it stands.
+fn layers() -> Vec<Row> {
+    const LAYER: &[&str] = &["layer", "package"];
+    let (package, other) = (("p", HELM_CHART), ("o", "text/plain"));
+    let cases: [(&str, &[(&str, &str)], _); 6] = [
+        ("no layers", &[], Refused(LAYER)),
+        ("a provenance file alone", &[("s", HELM_PROVENANCE)], Refused(LAYER)),
+        ("two packages", &[package, ("q", HELM_CHART)], Refused(LAYER)),
+        ("two packages, one of the old type", &[("q", LEGACY_CHART), package], Refused(LAYER)),
+        ("a package of the old type", &[("p", LEGACY_CHART)], Listed),
+        ("a package among other layers", &[other, package, other], Listed),
+    ];
+    let case = |(why, layers, expected): (&str, &[(&str, &str)], _)| {
+        row(why, "1.0.0", Release::named("app", "1.0.0").layers(layers), expected)
+    };
+    cases.map(case).into()
 }
 
 /// Tags that stand for the version of their chart, and others.
@@ -117,53 +109,51 @@ fn versions() -> Vec<Row> {
     let lax =
         ["1", "1.2", "v1", "v1.2", "v1.2.3", "v1.2.3-rc.1+b", "01.2.3", "1.02.03", "1-rc", "1+b", "1.2-0.a"];
     let unreadable = [
-        "",
-        "a",
-        "v",
-        "vv1",
-        "V1.0.0",
-        "1.",
-        "1.2.",
-        ".1",
-        "1.2.3.4",
-        "1.2.3-",
-        "1.2.3+",
-        "1.2.3-01",
-        "1.2.3-a..b",
-        "1.2.3+a+b",
-        "1.2.3_b",
-        "1.2.x",
-        "*",
-        ">=1",
-        " 1.2.3",
-        "1.2.3 ",
-        "1.2.3\n",
-        "1.2.3-ü",
-        "１.2.3",
-        "-1.2.3",
-        "1.2.3-a_b",
-        "0x1.2.3",
-        "1e3",
-        "99999999999999999999.0.0",
-        "1.18446744073709551616.0",
-        "1,2",
-        "1.2.3/../..",
+        ["", "a", "v", "vv1", "V1.0.0", "1.", "1.2.", ".1", "*", ">=1"],
+        [
+            "1.2.3.4",
+            "1.2.3-",
+            "1.2.3+",
+            "1.2.3-01",
+            "1.2.3-a..b",
+            "1.2.3+a+b",
+            "1.2.3_b",
+            "1.2.x",
+            "1e3",
+            "1,2",
+        ],
+        [
+            " 1.2.3",
+            "1.2.3 ",
+            "1.2.3\n",
+            "1.2.3-ü",
+            "１.2.3",
+            "-1.2.3",
+            "1.2.3-a_b",
+            "0x1.2.3",
+            "1.2.3/..",
+            "1..2",
+        ],
+        [
+            "99999999999999999999",
+            "1.18446744073709551616",
+            "1.2.3-a.",
+            "1.2.3-.a",
+            "1.2.3+.",
+            "+1",
+            "-",
+            ".",
+            "..",
+            "\0",
+        ],
     ];
     let lax = lax.map(|version| (version, tag_of(version), Odd(VERSION)));
-    let unreadable = unreadable.map(|version| (version, "1.0.0".to_owned(), Refused(VERSION)));
+    let unreadable =
+        unreadable.as_flattened().iter().map(|version| (*version, "1.0.0".to_owned(), Refused(VERSION)));
     let case = |(version, tag, expected): (&str, String, _)| {
         row(format!("version {version:?}"), tag, Release::named("app", version), expected)
     };
     lax.into_iter().chain(unreadable).map(case).collect()
-}
-
-/// The plain config with `change` put over it.
-fn app_with(change: Value) -> Release {
-    let mut config = json!({"apiVersion": "v2", "name": "app", "version": "1.0.0"});
-    for (key, value) in change.as_object().expect("an object") {
-        config[key] = value.clone();
-    }
-    Release::new(&config)
 }
 
 /// Configs that are not the object they should be.
@@ -211,82 +201,11 @@ fn configs() -> Vec<Row> {
         ("a name of null", r#"{"name":null,"version":"1.0.0"}"#, NAME),
         ("no version", r#"{"name":"app"}"#, VERSION),
         ("a version of null", r#"{"name":"app","version":null}"#, VERSION),
-        ("a version that is a number", r#"{"name":"app","version":1.0}"#, VERSION),
-        ("a name that is a list", r#"{"name":["app"],"version":"1.0.0"}"#, NAME),
+        ("a version that is a number", r#"{"name":"app","version":1.0}"#, JSON),
+        ("a name that is a list", r#"{"name":["app"],"version":"1.0.0"}"#, JSON),
         ("an empty document", "\n", JSON),
     ] {
         rows.push(row(why, "1.0.0", Release::of(config), Refused(words)));
     }
     rows
-}
-
-/// Values of the wrong type, and those that Helm refuses.
-fn values() -> Vec<Row> {
-    let mut rows = Vec::new();
-    for key in [
-        "home",
-        "description",
-        "icon",
-        "apiVersion",
-        "condition",
-        "tags",
-        "appVersion",
-        "kubeVersion",
-        "type",
-    ] {
-        for wrong in [json!(1), json!(true), json!(["a"]), json!({"a": "b"})] {
-            rows.push((format!("{key} is {wrong}"), json!({key: wrong}), Refused(&[])));
-        }
-    }
-    for key in ["sources", "keywords"] {
-        for wrong in [json!("a"), json!({"a": "b"}), json!([1]), json!([["a"]]), json!(["a", {}])] {
-            rows.push((format!("{key} is {wrong}"), json!({key: wrong}), Refused(&[])));
-        }
-    }
-    for (key, wrong) in [
-        ("deprecated", json!("true")),
-        ("deprecated", json!(1)),
-        ("annotations", json!(["a"])),
-        ("annotations", json!({"a": 1})),
-        ("annotations", json!({"a": {"b": "c"}})),
-        ("maintainers", json!({"name": "a"})),
-        ("maintainers", json!(["a"])),
-        ("maintainers", json!([{"name": 1}])),
-        ("maintainers", json!([{"name": "a"}, null])),
-        ("maintainers", json!([["a", "b", "c"]])),
-        ("dependencies", json!({"name": "a"})),
-        ("dependencies", json!([null])),
-        ("dependencies", json!([{"name": 1}])),
-        ("dependencies", json!([{"name": "a", "enabled": "yes"}])),
-        ("dependencies", json!([{"name": "a", "tags": "x"}])),
-        ("dependencies", json!([{"name": "a", "import-values": "x"}])),
-        ("type", json!("Application")),
-        ("type", json!("plugin")),
-        ("type", json!("application\0")),
-        ("annotations", json!({"k".repeat(1_001): "v"})),
-        ("description", json!("d".repeat(132 << 10))),
-        ("keywords", json!(vec!["k".repeat(100); 1_400])),
-    ] {
-        let shown: String = wrong.to_string().chars().take(60).collect();
-        rows.push((format!("{key} is {shown}"), json!({key: wrong}), Refused(&[])));
-    }
-    for (key, good) in [
-        ("type", json!("application")),
-        ("type", json!("library")),
-        ("type", json!("")),
-        ("deprecated", json!(false)),
-        ("annotations", json!({})),
-        ("annotations", json!({"a": "1", "A": "2", "name": "3", "": "4"})),
-        ("annotations", json!({"k".repeat(1_000): "v"})),
-        ("maintainers", json!([])),
-        ("maintainers", json!([{"name": "a", "phone": 1}])),
-        ("dependencies", json!([{"name": "a", "repository": "", "unknown": [null]}])),
-        ("keywords", json!(["", "a", "a"])),
-        ("description", json!("d".repeat(120 << 10))),
-        ("unknown", json!({"nested": [{"deep": [1, 2.5, null, true]}]})),
-    ] {
-        let shown: String = good.to_string().chars().take(60).collect();
-        rows.push((format!("{key} is {shown}"), json!({key: good}), Listed));
-    }
-    rows.into_iter().map(|(why, change, expected)| row(why, "1.0.0", app_with(change), expected)).collect()
 }

@@ -64,8 +64,9 @@ async fn every_chart_is_accepted_and_listed_or_warned_about() {
 #[test]
 fn each_row_is_another() {
     let rows = rows();
-    let names: BTreeSet<_> = rows.iter().map(|row| &row.why).collect();
-    assert_eq!(names.len(), rows.len());
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = rows.iter().map(|row| &row.why).filter(|why| !seen.insert(*why)).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }
 
 /// What only the registry can know is not the config's to say, least of all where a package is.
@@ -81,7 +82,6 @@ async fn a_config_cannot_say_where_its_package_is_nor_when_it_was_pushed() {
             ("engine", json!("gotpl")),
             ("tillerVersion", json!(">2")),
             ("url", json!("https://evil.test/")),
-            ("Urls", json!(["https://evil.test/"])),
         ];
         let mut config = json!({"apiVersion": "v2", "name": "app", "version": "1.0.0"});
         for (key, value) in says {

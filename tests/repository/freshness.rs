@@ -4,7 +4,7 @@ use charthouse::clock::Timestamp;
 use serde_json::json;
 
 use super::assert_plain;
-use crate::support::app::{TestServer, on_every_backend};
+use crate::support::app::{TestServer, on_every_backend, where_tags_move};
 use crate::support::artifact::{HELM_CHART, image, noise};
 use crate::support::index::{chart_path, text_of};
 use crate::support::registry::{assert_status, manifest_path};
@@ -63,7 +63,7 @@ async fn pushes_at_the_same_time_are_all_listed() {
 
 #[tokio::test]
 async fn a_tag_that_moves_to_another_package_is_another_release() {
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         let (one, two) = (built("one"), built("two"));
         server.push_release("team/app", "1.0.0", &one).await;
         let first = told(&server, "1.0.0").await;
@@ -111,7 +111,7 @@ async fn whatever_changes_in_a_chart_gives_it_a_new_time() {
         ("another provenance", described("b").package("q").provenance("t")),
         ("no provenance", described("b").package("q")),
     ];
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         let mut before = None;
         for (why, release) in &steps {
             server.push_release("team/app", "1.0.0", release).await;
@@ -128,7 +128,7 @@ async fn whatever_changes_in_a_chart_gives_it_a_new_time() {
 
 #[tokio::test]
 async fn a_deleted_tag_or_manifest_is_gone_at_once() {
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         for by_digest in [false, true] {
             let repository = if by_digest { "team/two" } else { "team/one" };
             let name = repository.trim_start_matches("team/");
@@ -156,7 +156,7 @@ async fn a_deleted_tag_or_manifest_is_gone_at_once() {
 
 #[tokio::test]
 async fn a_deleted_version_that_is_pushed_again_has_a_new_time() {
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         server.push_release("team/app", "1.0.0", &built("again")).await;
         let first = told(&server, "1.0.0").await;
         assert_status(&server.delete(manifest_path("team/app", "1.0.0")).await, 202);
@@ -169,7 +169,7 @@ async fn a_deleted_version_that_is_pushed_again_has_a_new_time() {
 
 #[tokio::test]
 async fn a_version_tag_that_moves_to_something_else_is_no_release_any_more() {
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         let other_name = Release::named("base", "1.0.0");
         let other_version = Release::named("app", "1.0.1");
         for (why, elsewhere) in [
@@ -203,7 +203,7 @@ async fn a_refused_push_changes_nothing() {
 
 #[tokio::test]
 async fn readers_never_see_half_a_change() {
-    on_every_backend(async |server| {
+    where_tags_move(async |server| {
         let (one, two) = (built("one"), built("two"));
         server.push_release("team/app", "1.0.0", &one).await;
         let moving = async {

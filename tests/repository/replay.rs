@@ -33,16 +33,17 @@ async fn two_replicas_give_the_same_bytes_after_every_push() {
 #[tokio::test]
 async fn a_move_or_deletion_on_one_replica_is_seen_on_the_other() {
     let (here, there) = TestServer::replicas().await;
-    let built = |seed: &str| Release::named("app", "1.0.0").package(seed.to_owned());
+    // A pre-release may move.
+    let built = |seed: &str| Release::named("app", "1.0.0-rc.1").package(seed.to_owned());
     for n in 0..10 {
         let (pushing, reading) = if n % 2 == 0 { (&here, &there) } else { (&there, &here) };
         let release = built(&n.to_string());
-        pushing.push_release("team/app", "1.0.0", &release).await;
-        assert_eq!(reading.index("team").await.entry("app", "1.0.0")["digest"], release.digest());
-        assert_eq!(reading.get(chart_path("team", "app-1.0.0.tgz")).await.text(), n.to_string());
-        assert_status(&pushing.delete(manifest_path("team/app", "1.0.0")).await, 202);
+        pushing.push_release("team/app", "1.0.0-rc.1", &release).await;
+        assert_eq!(reading.index("team").await.entry("app", "1.0.0-rc.1")["digest"], release.digest());
+        assert_eq!(reading.get(chart_path("team", "app-1.0.0-rc.1.tgz")).await.text(), n.to_string());
+        assert_status(&pushing.delete(manifest_path("team/app", "1.0.0-rc.1")).await, 202);
         assert!(reading.index("team").await.entries.is_empty());
-        assert_status(&reading.get(chart_path("team", "app-1.0.0.tgz")).await, 404);
+        assert_status(&reading.get(chart_path("team", "app-1.0.0-rc.1.tgz")).await, 404);
     }
 }
 
@@ -79,9 +80,9 @@ async fn history(addr: std::net::SocketAddr, namespace: &str) -> usize {
         ("alpha", "10.0.0-rc.1+b"),
         ("alpha", "v2"),
         ("alpha", "2.0.0+x"),
-        ("beta", "0.1.0"),
-        ("beta", "0.2.0"),
-        ("gone", "1.0.0"),
+        ("beta", "0.1.0-rc.1"),
+        ("beta", "0.2.0-rc.1"),
+        ("gone", "1.0.0-rc.1"),
     ] {
         let metadata = json!({
             "apiVersion": "v2", "name": name, "version": version, "description": "tab\t, quote\", \u{202e} and é",
@@ -95,10 +96,13 @@ async fn history(addr: std::net::SocketAddr, namespace: &str) -> usize {
         }
         assert_status(&pusher.push(&repository(name), "latest", &release).await, 201);
     }
-    let moved = Release::named("beta", "0.1.0").package("rebuilt");
-    assert_status(&pusher.push(&repository("beta"), "0.1.0", &moved).await, 201);
-    assert_status(&pusher.push(&repository("beta"), "0.2.0", &Release::named("alpha", "0.2.0")).await, 201);
-    assert_status(&pusher.send(Request::delete(manifest_path(&repository("gone"), "1.0.0"))).await, 202);
+    let moved = Release::named("beta", "0.1.0-rc.1").package("rebuilt");
+    assert_status(&pusher.push(&repository("beta"), "0.1.0-rc.1", &moved).await, 201);
+    assert_status(
+        &pusher.push(&repository("beta"), "0.2.0-rc.1", &Release::named("alpha", "0.2.0-rc.1")).await,
+        201,
+    );
+    assert_status(&pusher.send(Request::delete(manifest_path(&repository("gone"), "1.0.0-rc.1"))).await, 202);
     let image = image("beside");
     for blob in &image.blobs {
         let target = format!("/v2/{}/blobs/uploads/?digest={}", repository("image"), blob.digest);

@@ -9,6 +9,7 @@ use charthouse::backend::{Backend, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::Settings;
 use charthouse::journal::{Journals, Mode, Options};
+use charthouse::oci::TagPattern;
 use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::{RunningServer, Services, start};
 use tempfile::TempDir;
@@ -35,27 +36,46 @@ pub async fn on_every_backend(check: impl AsyncFn(TestServer)) {
     }
 }
 
+/// The same where every tag may be moved and deleted, those of released charts included.
+pub async fn where_tags_move(check: impl AsyncFn(TestServer)) {
+    for kind in KINDS {
+        println!("on backend {kind:?}:");
+        check(TestServer::start_with(kind, movable()).await).await;
+    }
+}
+
+fn movable() -> Arc<Policy> {
+    let every = TagPattern::parse("**").expect("a pattern");
+    Arc::new(Policy { mutable: vec![every], ..Policy::default() })
+}
+
 /// A server with a storage runtime of its own, so that stopping it leaves nothing of it behind.
 pub struct TestServer {
     pub addr: SocketAddr,
     running: RunningServer,
     storage: Option<Runtime>,
     folder: Option<TempDir>,
+    policy: Arc<Policy>,
 }
 
 impl TestServer {
     pub async fn start(kind: Kind) -> Self {
+        Self::start_with(kind, Arc::default()).await
+    }
+
+    async fn start_with(kind: Kind, policy: Arc<Policy>) -> Self {
         match kind {
-            Kind::Memory => Self::over(Arc::new(Memory::new()), Mode::Single).await,
-            Kind::Shared => Self::over(Arc::new(Memory::new()), Mode::Shared).await,
-            Kind::Fs => Self::over_folder(TempDir::new().expect("a folder")).await,
+            Kind::Memory => Self::over(Arc::new(Memory::new()), Mode::Single, policy).await,
+            Kind::Shared => Self::over(Arc::new(Memory::new()), Mode::Shared, policy).await,
+            Kind::Fs => Self::over_folder(TempDir::new().expect("a folder"), policy).await,
         }
     }
 
     /// Two replicas in shared mode over one memory backend.
     pub async fn replicas() -> (Self, Self) {
         let store = Arc::new(Memory::new());
-        (Self::over(store.clone(), Mode::Shared).await, Self::over(store, Mode::Shared).await)
+        let start = |store| Self::over(store, Mode::Shared, Arc::default());
+        (start(store.clone()).await, start(store).await)
     }
 
     /// Stops this server and starts another one over the same folder.
@@ -64,26 +84,27 @@ impl TestServer {
         self.running.stop(false);
         self.running.ended().await.expect("the listener ends");
         let storage = self.storage.take().expect("it runs until it is stopped");
+        let policy = Arc::clone(&self.policy);
         drop(self);
         // Its last tasks let go of the folder's lock; a runtime must not be waited for on another one.
         let ended = tokio::task::spawn_blocking(move || storage.shutdown_timeout(Duration::from_secs(10)));
         ended.await.expect("the storage's runtime ends");
-        Self::over_folder(folder).await
+        Self::over_folder(folder, policy).await
     }
 
-    async fn over_folder(folder: TempDir) -> Self {
-        let mut server = Self::over(open_folder(folder.path()).await, Mode::Single).await;
+    async fn over_folder(folder: TempDir, policy: Arc<Policy>) -> Self {
+        let mut server = Self::over(open_folder(folder.path()).await, Mode::Single, policy).await;
         server.folder = Some(folder);
         server
     }
 
-    async fn over(store: Arc<dyn Backend>, mode: Mode) -> Self {
+    async fn over(store: Arc<dyn Backend>, mode: Mode, policy: Arc<Policy>) -> Self {
+        let rules = Arc::clone(&policy);
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let handle = storage.handle().clone();
         let opening = storage.spawn(async move {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-            let policy = Arc::new(Policy::default());
-            let options = Options { mode, policy, ..Options::default() };
+            let options = Options { mode, policy: rules, ..Options::default() };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default());
@@ -91,7 +112,7 @@ impl TestServer {
         });
         let services = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
-        Self { addr: running.addr(), running, storage: Some(storage), folder: None }
+        Self { addr: running.addr(), running, storage: Some(storage), folder: None, policy }
     }
 
     /// The reply to `request`; panics when the server gives none.

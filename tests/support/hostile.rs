@@ -155,7 +155,7 @@ pub fn everywhere(name: &str, version: &str, text: &str) -> Value {
         "maintainers": [{"name": text, "email": text, "url": text}, {"name": "b"}],
         "dependencies": [{
             "name": text, "version": text, "repository": text, "condition": text, "tags": [text],
-            "import-values": [text, {"child": text, "parent": [text]}],
+            "import-values": [text, {"child": text, "parent": text}],
         }],
     })
 }

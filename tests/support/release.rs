@@ -41,6 +41,10 @@ impl Release {
         Self { config, layers: vec![(package, HELM_CHART.into())], annotations: json!({}) }
     }
 
+    pub fn config(&self) -> &Bytes {
+        &self.config.bytes
+    }
+
     /// The same chart with this package.
     pub fn package(mut self, bytes: impl Into<Bytes>) -> Self {
         let found = self.layers.iter_mut().find(|(_, media_type)| media_type == HELM_CHART);
