@@ -69,7 +69,7 @@ fn bad_conditions() -> Vec<(&'static str, String)> {
 }
 
 /// A read goes on without what it cannot understand.
-fn ignored() -> Vec<(&'static str, String)> {
+pub(super) fn ignored() -> Vec<(&'static str, String)> {
     let many = |item: &str, times| vec![item; times].join(",");
     vec![
         ("Range", format!("bytes={}", many("0-0", 5_000))),

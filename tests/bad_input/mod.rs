@@ -11,6 +11,7 @@ mod names;
 mod panics;
 mod paths;
 mod random;
+mod repository;
 mod uploads;
 
 use std::io::ErrorKind;
@@ -20,13 +21,16 @@ use std::time::Duration;
 use crate::support::app::{TestServer, on_every_backend};
 use crate::support::artifact::{Image, image, index};
 use crate::support::http::{Connection, Request, Response};
-use crate::support::registry::{ERROR_CODES, location};
+use crate::support::registry::{ERROR_CODES, location, warnings};
+use crate::support::release::Release;
 
 /// One request and what must come back.
 struct Case {
     name: String,
     method: String,
     wire: Vec<u8>,
+    /// How many bytes it may take to answer it, apart from one mebibyte.
+    worth: usize,
     expected: Expected,
 }
 
@@ -36,6 +40,10 @@ enum Expected {
     Refused(&'static [u16], &'static [&'static str]),
     /// Any 4xx with an error body: several rules are broken, or no code of the specification fits.
     Rule,
+    /// One of these statuses, and a plain sentence: what a chart repository says.
+    Plain(&'static [u16]),
+    /// Stored, and a warning that no index lists it.
+    Warned,
     /// Not framed as HTTP: any 4xx or a closed connection, and nothing behind it is taken for a request.
     Framing,
     /// Unusual, but no rule is broken: any answer below 500.
@@ -45,14 +53,20 @@ enum Expected {
 impl Case {
     fn new(name: impl Into<String>, request: Request, expected: Expected) -> Self {
         let expected = rule_of_the_target(request.target()).unwrap_or(expected);
-        Self { name: name.into(), method: request.method.clone(), wire: request.bytes(), expected }
+        let (method, wire) = (request.method.clone(), request.bytes());
+        Self { name: name.into(), method, worth: wire.len(), wire, expected }
     }
 
     /// A request written out by hand.
     fn raw(name: impl Into<String>, wire: impl Into<Vec<u8>>, expected: Expected) -> Self {
         let wire = wire.into();
         let method = String::from_utf8_lossy(&wire).split(' ').next().unwrap_or_default().to_owned();
-        Self { name: name.into(), method, wire, expected }
+        Self { name: name.into(), method, worth: wire.len(), wire, expected }
+    }
+
+    /// A request that makes the registry read what was pushed before: it is read, parsed, written and kept.
+    fn of_stored(self, bytes: usize) -> Self {
+        Self { worth: self.worth + 4 * bytes, ..self }
     }
 }
 
@@ -68,10 +82,11 @@ fn rule_of_the_target(target: &str) -> Option<Expected> {
     query.contains("%00").then_some(Expected::Refused(&[400], &["UNSUPPORTED"]))
 }
 
-/// What the registry holds while the cases arrive: an image, an index and an upload of 10 bytes.
+/// What the registry holds while the cases arrive: an image, an index, an upload of 10 bytes and the blobs of charts.
 struct Ground {
     image: Image,
     session: String,
+    charts: Vec<(&'static str, Release)>,
 }
 
 impl Ground {
@@ -81,7 +96,11 @@ impl Ground {
         server.push_manifest("team/app", "all", &index(&[&image.manifest])).await;
         let session = server.start_upload("team/app").await;
         let session = location(&server.send(Request::patch(session, "ten bytes.")).await);
-        Self { image, session }
+        let charts = repository::charts();
+        for (_, release) in &charts {
+            server.push_blobs("team/app", &release.image()).await;
+        }
+        Self { image, session, charts }
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -91,6 +110,7 @@ impl Ground {
         cases.extend(uploads::cases(self));
         cases.extend(documents::cases(self));
         cases.extend(framing::cases(self));
+        cases.extend(repository::cases(self));
         cases
     }
 }
@@ -128,6 +148,12 @@ fn judge(case: &Case, reply: &Response) -> Option<String> {
         Expected::Unusual => (reply.status >= 500).then_some(seen),
         Expected::Framing => (!(400..500).contains(&reply.status)).then_some(seen),
         Expected::Rule if !(400..500).contains(&reply.status) => Some(seen),
+        Expected::Plain(statuses) => {
+            let is_plain = reply.header("content-type") == Some("text/plain; charset=utf-8")
+                && (case.method == "HEAD" || reply.body.len() > 8);
+            (!statuses.contains(&reply.status) || !is_plain).then_some(seen)
+        }
+        Expected::Warned => (reply.status != 201 || warnings(reply).is_empty()).then_some(seen),
         Expected::Refused(statuses, _) if !statuses.contains(&reply.status) => {
             Some(format!("{seen}, and not one of {statuses:?}"))
         }
@@ -165,6 +191,7 @@ async fn every_case_is_refused_by_name() {
         assert_eq!(tags["tags"], serde_json::json!(["1.0.0", "all"]));
         assert_eq!(server.get("/v2/_catalog").await.json()["repositories"], serde_json::json!(["team/app"]));
         assert_eq!(server.get(&ground.session).await.header("range"), Some("0-9"));
+        assert!(server.index("team").await.entries.is_empty());
     })
     .await;
     assert_eq!(panics::count(), panics, "a server thread panicked");
@@ -172,7 +199,8 @@ async fn every_case_is_refused_by_name() {
 
 #[test]
 fn case_names_are_unique() {
-    let ground = Ground { image: image("ground"), session: "/v2/team/app/blobs/uploads/x".into() };
+    let (image, session) = (image("ground"), "/v2/team/app/blobs/uploads/x".into());
+    let ground = Ground { image, session, charts: repository::charts() };
     let mut names: Vec<_> = ground.cases().into_iter().map(|case| case.name).collect();
     names.sort();
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();

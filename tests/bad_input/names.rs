@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn bad_names() -> Vec<(&'static str, String)> {
+pub(super) fn bad_names() -> Vec<(&'static str, String)> {
     vec![
         ("upper case", "Team/app".into()),
         ("upper case inside", "team/aPp".into()),
