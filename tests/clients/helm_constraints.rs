@@ -7,12 +7,11 @@ use std::{env, fs};
 
 use charthouse::chart::{Constraint, lax, precedence};
 use semver::Version;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::helm::Helm;
 use crate::support::app::{Kind, TestServer};
-use crate::support::artifact;
 
 const CASES: &str = "src/chart/constraint/cases.txt";
 
@@ -81,8 +80,7 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
 async fn serve(helm: &Helm, versions: &[&str]) -> TestServer {
     let server = TestServer::start(Kind::Memory).await;
     for version in versions {
-        let chart = artifact::chart(&json!({"apiVersion": "v2", "name": "app", "version": version}));
-        server.push_image("team/app", &version.replace('+', "_"), &chart).await;
+        server.push_version("team/app", version).await;
     }
     let url = format!("http://{}/team", server.addr);
     helm.client().run(&["repo", "add", "test", &url]).succeeds();
