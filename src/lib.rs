@@ -1,13 +1,14 @@
 //! charthouse: a registry for Helm charts.
 //!
 //! Each module is a room of ARCHITECTURE.md; a room may use only what stands to its right:
-//! `cli -> server -> {registry, auth} -> journal -> backend`, with the pure `oci`, `chart` and `clock` open to all.
+//! `cli -> {server -> {registry, auth} -> journal -> backend, client}`, with the pure `oci`, `chart` and `clock` open to all.
 #![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod backend;
 pub mod chart;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod journal;

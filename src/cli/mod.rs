@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 it worked, 1 it failed, 2 the arguments or the configuration are wrong.
 
+mod client;
 mod healthcheck;
 
 use std::io::{self, Write as _};
@@ -45,6 +46,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    #[command(flatten)]
+    Client(client::ClientCommand),
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Print version, commit and target
@@ -111,7 +114,7 @@ pub fn main() -> ExitCode {
                 // With standard error gone there is nobody left to tell.
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<ConfigError>() || client::is_usage(&error) { 2 } else { 1 })
         }
     }
 }
@@ -143,6 +146,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print { effective, sources }) => {
             print(&config::print(&sources.load()?, effective))
         }
+        Command::Client(command) => command.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "charthouse", &mut script);

@@ -1,0 +1,159 @@
+//! What can go wrong for a client, told so that a person knows what failed and what to do.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::oci::Digest;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The arguments are wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The registry said no.
+    #[error("{0}")]
+    Answer(Box<Answer>),
+    /// No whole answer came.
+    #[error("no answer to {what}")]
+    Connection { what: String, source: reqwest::Error },
+    /// The registry did what no registry may do; nothing was written and no credential was sent.
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("{what} has other content than was asked for: expected {expected}, got {actual}")]
+    Digest { what: String, expected: Digest, actual: Digest },
+    #[error("{what} has {actual} bytes, but its manifest says {expected}")]
+    Length { what: String, expected: u64, actual: u64 },
+    #[error("{what} has more than {limit} bytes")]
+    TooLarge { what: String, limit: u64 },
+    #[error("cannot {doing} {path}")]
+    File { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("{path} is not a chart package: {why}")]
+    Package { path: PathBuf, why: String },
+    #[error("{0}")]
+    Credentials(String),
+    /// What was asked for is not there, or not what it should be.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// A status that is no success, with what the registry said about it.
+#[derive(Debug)]
+pub struct Answer {
+    /// `GET https://host/v2/...`
+    pub what: String,
+    pub status: StatusCode,
+    /// `CODE: message`, one for each error of the body.
+    pub messages: Vec<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.status)?;
+        for message in &self.messages {
+            write!(f, ": {message}")?;
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED => f.write_str("; `charthouse login` stores credentials"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ClientError {
+    pub fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { doing, path: path.to_owned(), source }
+    }
+
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Answer(answer) => Some(answer.status),
+            _ => None,
+        }
+    }
+
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Answer(answer) => match answer.status {
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+                StatusCode::NOT_IMPLEMENTED
+                | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+                | StatusCode::INSUFFICIENT_STORAGE => false,
+                status => status.is_server_error(),
+            },
+            // A certificate does not become good by asking again.
+            Self::Connection { source, .. } => !source.is_builder() && tls_error(source).is_none(),
+            _ => false,
+        }
+    }
+
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answer(answer) => answer.retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// What TLS objected to, if it was TLS.
+pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        // An I/O error does not name what it wraps as its source, but that one's source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let found = error.downcast_ref().or_else(|| wrapped?.downcast_ref());
+        if found.is_some() {
+            return found;
+        }
+        source = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16) -> ClientError {
+        ClientError::Answer(Box::new(Answer {
+            what: "GET http://h/v2/".to_owned(),
+            status: StatusCode::from_u16(status).unwrap(),
+            messages: vec!["DENIED: no".to_owned()],
+            retry_after: None,
+        }))
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for (status, expected) in [
+            (408, true),
+            (429, true),
+            (500, true),
+            (503, true),
+            (501, false),
+            (505, false),
+            (507, false),
+            (404, false),
+            (401, false),
+        ] {
+            assert_eq!(answer(status).is_transient(), expected, "{status}");
+        }
+        assert!(!ClientError::Refused(String::new()).is_transient());
+    }
+
+    #[test]
+    fn a_refusal_names_request_status_and_reason() {
+        assert_eq!(answer(403).to_string(), "GET http://h/v2/: 403 Forbidden: DENIED: no");
+        assert!(answer(401).to_string().ends_with("`charthouse login` stores credentials"));
+    }
+}
