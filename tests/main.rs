@@ -1,6 +1,7 @@
 //! Every integration test in one binary: it links once and shares `support`.
 
 mod bad_input;
+mod client;
 mod clients;
 mod commands;
 mod conformance;

@@ -7,9 +7,6 @@ use super::registry::{Registry, Stored};
 use crate::chart::MAX_CONFIG;
 use crate::oci::{Descriptor, Digest, Kind, Manifest, Reference};
 
-/// A signature is a page or two.
-const MAX_PROVENANCE: u64 = 5 * 1024 * 1024;
-
 pub struct RemoteChart {
     /// Of what was asked for: the manifest, or the index around it.
     pub digest: Digest,
@@ -53,17 +50,6 @@ impl RemoteChart {
         serde_json::from_slice(&bytes).map_err(|why| {
             ClientError::Unfit(format!("the config of {repository} is not that of a chart: {why}"))
         })
-    }
-
-    pub async fn read_provenance(
-        &self,
-        registry: &Registry,
-        repository: &Repository,
-    ) -> Result<Option<bytes::Bytes>, ClientError> {
-        match &self.provenance {
-            Some(layer) => registry.small_blob(repository, layer, MAX_PROVENANCE).await.map(Some),
-            None => Ok(None),
-        }
     }
 }
 

@@ -335,7 +335,7 @@ mod tests {
     fn annotations_cannot_change_title_and_version() {
         let read = config(
             "name: app\nversion: 1.0.0\nsources: [s1, s2]\nhome: h\nmaintainers: [{name: A, email: a@x}, {name: B}]\n\
-             annotations:\n  org.opencontainers.image.title: other\n  org.opencontainers.image.url: mine\n  x: y\n",
+             annotations:\n  org.opencontainers.image.title: other\n  org.opencontainers.image.url: mine\n  x: why\n",
         );
         let annotations = read.annotations("2026-01-02T03:04:05Z");
         let expected = [
@@ -345,7 +345,7 @@ mod tests {
             ("org.opencontainers.image.title", "app"),
             ("org.opencontainers.image.url", "mine"),
             ("org.opencontainers.image.version", "1.0.0"),
-            ("x", "y"),
+            ("x", "why"),
         ];
         assert!(
             annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected),

@@ -6,7 +6,7 @@ use futures_util::future::try_join;
 use serde::Serialize;
 
 use super::chart::RemoteChart;
-use super::choose::{Wanted, choose};
+use super::choose::{Chosen, Wanted, choose};
 use super::error::ClientError;
 use super::files::{self, Draft};
 use super::progress::Progress;
@@ -92,15 +92,26 @@ async fn fetch(
     draft.finish()
 }
 
-/// A package into memory-bounded scratch space, for commands that look into it.
-pub async fn into_scratch(
+/// The package of a chart in a folder of its own inside `parent`, for commands that look into it.
+pub async fn pull_aside(
     registry: &Registry,
-    repository: &Repository,
-    remote: &RemoteChart,
+    chart: &ChartReference,
+    wanted: &Wanted,
+    parent: &Path,
     progress: &dyn Progress,
-) -> Result<(files::Scratch, PathBuf), ClientError> {
-    let scratch = files::scratch_folder(&std::env::temp_dir())?;
-    let path = scratch.path().join("chart.tgz");
-    fetch(registry, repository, &remote.package, &path, progress).await?;
-    Ok((scratch, path))
+) -> Result<Aside, ClientError> {
+    let chosen = choose(registry, chart, wanted).await?;
+    let remote = RemoteChart::open(registry, &chart.repository, &chosen.reference).await?;
+    let scratch = files::scratch_folder(parent)?;
+    let package = scratch.path().join("chart.tgz");
+    fetch(registry, &chart.repository, &remote.package, &package, progress).await?;
+    Ok(Aside { package, digest: remote.digest, chosen, _scratch: scratch })
+}
+
+/// A package that goes away with this.
+pub struct Aside {
+    pub package: PathBuf,
+    pub digest: crate::oci::Digest,
+    pub chosen: Chosen,
+    _scratch: files::Scratch,
 }

@@ -17,7 +17,6 @@ use crate::clock::Clock;
 /// How to reach registries; the names are those of Helm's flags.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    pub plain_http: bool,
     pub insecure_skip_tls_verify: bool,
     pub ca_file: Option<PathBuf>,
     pub cert_file: Option<PathBuf>,
@@ -71,7 +70,6 @@ impl Request {
 pub struct Transport {
     http: Client,
     pub clock: Arc<dyn Clock>,
-    pub plain_http: bool,
 }
 
 impl Transport {
@@ -109,7 +107,7 @@ impl Transport {
             _ => return Err(ClientError::Usage("--cert-file and --key-file go together".to_owned())),
         }
         let failed = |source| ClientError::Connection { what: "the set-up of HTTP".to_owned(), source };
-        Ok(Self { http: http.build().map_err(failed)?, clock, plain_http: options.plain_http })
+        Ok(Self { http: http.build().map_err(failed)?, clock })
     }
 
     /// One attempt. Redirects are followed; any other status is an answer, good or bad.

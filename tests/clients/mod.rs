@@ -2,7 +2,7 @@
 
 mod conformance;
 mod crane;
-mod helm;
+pub mod helm;
 mod helm_constraints;
 mod helm_large_index;
 mod helm_metadata;

@@ -28,16 +28,8 @@ impl Client {
     /// When it is not installed and `CI` is `true`: there a test that silently does nothing is a fault.
     #[track_caller]
     pub fn find(name: &str) -> Option<Client> {
-        let program = folder().join(name);
-        if program.is_file() {
-            return Some(Client { program, home: tempfile::tempdir().expect("a temporary folder") });
-        }
-        let missing = format!("{} is not there; scripts/install-clients installs it", program.display());
-        assert!(env::var("CI").as_deref() != Ok("true"), "{missing}");
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not eprintln!: the output of a test that passes is not shown.
-        let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {missing}\n");
-        None
+        let program = program(name)?;
+        Some(Client { program, home: tempfile::tempdir().expect("a temporary folder") })
     }
 
     /// The folder in which the client runs, empty at first.
@@ -61,6 +53,24 @@ impl Client {
             .env("HELM_CACHE_HOME", home.join(".cache"))
             .env("HELM_DATA_HOME", home.join(".data")))
     }
+}
+
+/// The installed program called `name`, or nothing when it is not there.
+///
+/// # Panics
+/// When it is not there and `CI` is `true`.
+#[track_caller]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let program = folder().join(name);
+    if program.is_file() {
+        return Some(program);
+    }
+    let missing = format!("{} is not there; scripts/install-clients installs it", program.display());
+    assert!(env::var("CI").as_deref() != Ok("true"), "{missing}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not eprintln!: the output of a test that passes is not shown.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {missing}\n");
+    None
 }
 
 fn folder() -> PathBuf {

@@ -1,11 +1,14 @@
 //! The commands of the client: arguments to operations, results to people or scripts.
 
+mod copy;
+mod list;
 mod login;
 mod output;
 mod progress;
 mod pull;
 mod push;
 mod session;
+mod show;
 
 use clap::Subcommand;
 
@@ -17,6 +20,20 @@ pub enum ClientCommand {
     Push(push::Push),
     /// Pull charts from a registry
     Pull(pull::Pull),
+    /// List the charts of a registry, or of a namespace of it
+    List(list::List),
+    /// Search the charts of a registry, or of a namespace of it
+    Search(list::Search),
+    /// Show a chart's metadata, values, README or schema
+    Show(show::Show),
+    /// Find the version and digest that a constraint stands for
+    Resolve(show::Resolve),
+    /// Show what differs between two versions of a chart
+    Diff(show::Diff),
+    /// Copy charts from one registry to another, with signatures and all else that refers to them
+    Copy(copy::Copy),
+    /// Delete a tag or a manifest
+    Delete(copy::Delete),
     /// Check credentials for a registry and store them
     Login(login::Login),
     /// Forget the stored credentials for a registry
@@ -30,6 +47,13 @@ impl ClientCommand {
             match self {
                 Self::Push(push) => push.run().await,
                 Self::Pull(pull) => pull.run().await,
+                Self::List(list) => list.run().await,
+                Self::Search(search) => search.run().await,
+                Self::Show(show) => show.run().await,
+                Self::Resolve(resolve) => resolve.run().await,
+                Self::Diff(diff) => diff.run().await,
+                Self::Copy(copy) => copy.run().await,
+                Self::Delete(delete) => delete.run().await,
                 Self::Login(login) => login.run().await,
                 Self::Logout(logout) => logout.run(),
             }

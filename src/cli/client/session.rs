@@ -45,6 +45,7 @@ pub struct Connection {
 /// The registries of one command.
 pub struct Session {
     transport: Arc<Transport>,
+    plain_http: bool,
     given: Option<Credentials>,
     stores: Stores,
     registries: Mutex<BTreeMap<Host, Arc<Registry>>>,
@@ -54,14 +55,19 @@ impl Connection {
     pub fn open(self) -> anyhow::Result<Session> {
         let given = self.given()?;
         let options = Options {
-            plain_http: self.plain_http,
             insecure_skip_tls_verify: self.insecure_skip_tls_verify,
             ca_file: self.ca_file,
             cert_file: self.cert_file,
             key_file: self.key_file,
         };
         let transport = Arc::new(Transport::new(&options, Arc::new(SystemClock::default()))?);
-        Ok(Session { transport, given, stores: stores(), registries: Mutex::default() })
+        Ok(Session {
+            transport,
+            plain_http: self.plain_http,
+            given,
+            stores: stores(),
+            registries: Mutex::default(),
+        })
     }
 
     /// User name and password, asked for where a person can answer.
@@ -106,18 +112,45 @@ impl Connection {
 
 impl Session {
     /// The registry at `host`, with the credentials that were given or else are stored.
+    ///
+    /// # Errors
+    /// For a second registry when credentials were given: they are for one.
     pub fn registry(&self, host: &Host) -> Result<Arc<Registry>, ClientError> {
+        self.registry_over(host, self.plain_http)
+    }
+
+    /// The same, over plain HTTP or not.
+    pub fn registry_over(&self, host: &Host, plain_http: bool) -> Result<Arc<Registry>, ClientError> {
+        let Some(given) = &self.given else { return self.stored(host, plain_http) };
         let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = registries.get(host) {
             return Ok(Arc::clone(known));
         }
-        let credentials = match &self.given {
-            Some(given) => Some(given.clone()),
-            None => self.stores.find(host)?,
-        };
-        let registry = Arc::new(Registry::new(Arc::clone(&self.transport), host.clone(), credentials)?);
+        if !registries.is_empty() {
+            let why = "--username and its password are for one registry; log in to the others";
+            return Err(ClientError::Usage(why.to_owned()));
+        }
+        let transport = Arc::clone(&self.transport);
+        let registry = Arc::new(Registry::new(transport, host.clone(), plain_http, Some(given.clone()))?);
         registries.insert(host.clone(), Arc::clone(&registry));
         Ok(registry)
+    }
+
+    /// The registry at `host`, with stored credentials only.
+    pub fn stored(&self, host: &Host, plain_http: bool) -> Result<Arc<Registry>, ClientError> {
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = registries.get(host) {
+            return Ok(Arc::clone(known));
+        }
+        let credentials = self.stores.find(host)?;
+        let registry =
+            Arc::new(Registry::new(Arc::clone(&self.transport), host.clone(), plain_http, credentials)?);
+        registries.insert(host.clone(), Arc::clone(&registry));
+        Ok(registry)
+    }
+
+    pub fn plain_http(&self) -> bool {
+        self.plain_http
     }
 
     pub fn stores(&self) -> &Stores {
@@ -164,7 +197,7 @@ fn password_of_stdin() -> anyhow::Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn question(prompt: &str) -> anyhow::Result<String> {
+pub fn question(prompt: &str) -> anyhow::Result<String> {
     let mut stderr = io::stderr();
     stderr.write_all(prompt.as_bytes()).and_then(|()| stderr.flush())?;
     let mut line = String::new();

@@ -49,10 +49,6 @@ impl Authenticator {
         Self { registry, credentials, state: Mutex::default() }
     }
 
-    pub fn has_credentials(&self) -> bool {
-        self.credentials.is_some()
-    }
-
     /// The `Authorization` to begin with: none until the registry has asked for one.
     pub async fn header(
         &self,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 pub use draft::Draft;
-pub use package::{MAX_FILE, MAX_UNPACKED, Package, PackageFile};
+pub use package::Package;
 pub use scratch::{Scratch, scratch_folder};
 pub use source::FileSource;
 pub use untar::untar;

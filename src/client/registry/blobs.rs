@@ -27,11 +27,11 @@ const ONE_REQUEST: u64 = 1024 * 1024;
 const STALLS: u32 = 5;
 
 impl Registry {
-    /// Whether the repository has the blob.
-    pub async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, ClientError> {
+    /// Whether the repository has the blob; asked with the right to push, so that one token does for both.
+    async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, ClientError> {
         let url = self.below(repository, &format!("blobs/{digest}"))?;
         let request = Request::new(Method::HEAD, url);
-        Ok(self.ask_if_there(request, &scope(repository, Access::Pull)).await?.is_some())
+        Ok(self.ask_if_there(request, &scope(repository, Access::Push)).await?.is_some())
     }
 
     /// A blob that fits into memory, checked.

@@ -14,7 +14,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, StatusCode, Url};
 
 pub use blobs::RemoteBlob;
-pub use manifests::{Head, Stored};
+pub use manifests::Stored;
+pub(super) use referrers::fallback_tag;
 
 use super::answer;
 use super::auth::{Authenticator, Credentials, Scope};
@@ -44,9 +45,10 @@ impl Registry {
     pub fn new(
         transport: Arc<Transport>,
         host: Host,
+        plain_http: bool,
         credentials: Option<Credentials>,
     ) -> Result<Self, ClientError> {
-        let scheme = if transport.plain_http { "http" } else { "https" };
+        let scheme = if plain_http { "http" } else { "https" };
         let wrong = |_| ClientError::Usage(format!("`{host}` is no host of a registry"));
         let root = Url::parse(&format!("{scheme}://{}/", host.on_the_wire())).map_err(wrong)?;
         let auth = Authenticator::new(root.clone(), credentials);

@@ -1,0 +1,76 @@
+//! `list` and `search`, over charthouse's API or the catalog of any registry.
+
+use super::{Any, Charthouse, with_each_registry};
+use crate::support::charts::pack;
+use crate::support::distribution::Distribution;
+
+with_each_registry![charts_are_listed_by_namespace_and_found_by_their_words, an_image_is_not_listed];
+
+fn charts_are_listed_by_namespace_and_found_by_their_words(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let host = registry.host();
+    for (folder, namespace) in [
+        ("app-1.2.3", "team"),
+        ("app-1.3.0", "team"),
+        ("app-2.0.0-rc.1", "team"),
+        ("unicode", "team"),
+        ("deprecated", "team/old"),
+        ("library", "other"),
+    ] {
+        charthouse.push(&pack(folder, &[]), &format!("oci://{host}/{namespace}"));
+    }
+    let repositories = |arguments: &[&str]| {
+        let listed = charthouse.json(arguments);
+        let listed = listed.as_array().unwrap().iter();
+        listed
+            .map(|one| {
+                format!("{} {}", one["repository"].as_str().unwrap(), one["version"].as_str().unwrap())
+            })
+            .collect::<Vec<_>>()
+    };
+    let all = repositories(&["list", &format!("oci://{host}")]);
+    assert_eq!(
+        all,
+        ["other/common 0.4.0", "team/app 1.3.0", "team/old/deprecated 0.9.0", "team/unicode 1.0.0"]
+    );
+    let team = repositories(&["list", &format!("oci://{host}/team")]);
+    assert!(
+        team.contains(&"team/app 1.3.0".to_owned()) && !team.contains(&"other/common 0.4.0".to_owned()),
+        "{team:?}"
+    );
+    let found = repositories(&["search", &format!("oci://{host}/team"), "web", "application"]);
+    assert_eq!(found, ["team/app 1.3.0"]);
+    assert!(repositories(&["search", &format!("oci://{host}"), "no-such-word"]).is_empty());
+    let table = charthouse.run(&["list", &format!("oci://{host}/team")]).succeeds();
+    assert!(table.starts_with("REPOSITORY") && table.contains("team/app"), "{table}");
+}
+
+fn an_image_is_not_listed(registry: &Any) {
+    let Some(_) = crate::support::tools::program(crate::support::tools::ORAS) else { return };
+    let oras = crate::support::tools::Client::find(crate::support::tools::ORAS).unwrap();
+    std::fs::write(oras.home().join("notes.txt"), "x").unwrap();
+    oras.run(&["push", &format!("{}/team/notes:1.0.0", registry.host()), "notes.txt", "--plain-http"])
+        .succeeds();
+    let charthouse = Charthouse::new();
+    charthouse.push(&pack("app-1.2.3", &[]), &format!("oci://{}/team", registry.host()));
+    let listed = charthouse.json(&["list", &format!("oci://{}", registry.host())]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[test]
+fn many_tags_are_read_page_by_page() {
+    let Some(registry) = Distribution::start() else { return };
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    charthouse.push(&pack("app-1.2.3", &[]), &namespace);
+    let Some(crane) = crate::support::tools::program(crate::support::tools::CRANE) else { return };
+    let app = format!("{}/team/app:1.2.3", registry.host());
+    for minor in 0..5 {
+        let status = std::process::Command::new(&crane)
+            .args(["tag", &app, &format!("7.{minor}.0"), "--insecure"])
+            .status();
+        assert!(status.unwrap().success());
+    }
+    let resolved = charthouse.json(&["resolve", &format!("{namespace}/app"), "--version", "^7"]);
+    assert_eq!(resolved["version"], "7.4.0");
+}

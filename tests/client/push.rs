@@ -1,0 +1,142 @@
+//! `push`: the same manifest as Helm makes, nothing sent twice, and refusals before anything is sent.
+
+use std::fs;
+
+use super::{Any, Charthouse, with_each_registry};
+use crate::clients::helm::Helm;
+use crate::clients::with_each_helm;
+use crate::support::charts::{pack, root};
+use crate::support::server::Server;
+
+const FIXTURES: [&str; 10] = [
+    "app-1.2.3",
+    "app-1.3.0",
+    "app-2.0.0-rc.1",
+    "bom",
+    "build-metadata",
+    "deprecated",
+    "legacy-v1",
+    "library",
+    "unicode",
+    "signed",
+];
+
+with_each_registry![several_charts_are_pushed_at_once_and_again, a_signature_goes_along];
+with_each_helm![a_push_has_the_digest_of_helms_own, helm_pulls_what_was_pushed];
+
+fn a_push_has_the_digest_of_helms_own(helm: &Helm) {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let (ours, theirs) = (format!("oci://{}/ours", server.host()), format!("oci://{}/theirs", server.host()));
+    for folder in FIXTURES {
+        let chart = pack(folder, &[]);
+        let expected = helm.push(&chart, &theirs);
+        // The manifest holds the time of the file.
+        let written = fs::metadata(helm.client().home().join(&chart.file_name)).unwrap().modified().unwrap();
+        let path = chart.write(charthouse.home());
+        fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
+        let pushed = charthouse.json(&["push", &chart.file_name, &ours]);
+        assert_eq!(pushed[0]["digest"], expected.as_str(), "{folder}");
+    }
+    server.stop();
+}
+
+fn helm_pulls_what_was_pushed(helm: &Helm) {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    for folder in FIXTURES {
+        let chart = pack(folder, &[]);
+        let digest = charthouse.push(&chart, &namespace);
+        let reference = format!("{namespace}/{}", chart.name);
+        helm.pull(&reference, &["--version", &chart.version]).is(&chart);
+        helm.pull(&format!("{reference}@{digest}"), &[]).is(&chart);
+    }
+    server.stop();
+}
+
+fn several_charts_are_pushed_at_once_and_again(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    let charts = FIXTURES.map(|folder| pack(folder, &[]));
+    let mut arguments = vec!["push"];
+    for chart in &charts {
+        chart.write(charthouse.home());
+        arguments.push(&chart.file_name);
+    }
+    arguments.push(&namespace);
+    let first = charthouse.json(&arguments);
+    assert_eq!(first.as_array().unwrap().len(), charts.len());
+    let second = charthouse.json(&arguments);
+    assert_eq!(first, second, "the same packages are the same manifests");
+    for (chart, pushed) in charts.iter().zip(first.as_array().unwrap()) {
+        let tag = chart.version.replace('+', "_");
+        assert_eq!(pushed["reference"], format!("{namespace}/{}:{tag}", chart.name));
+    }
+}
+
+fn a_signature_goes_along(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    let provenance = fs::read(root().join("signed-1.0.0.tgz.prov")).unwrap();
+    fs::write(charthouse.path("signed-1.0.0.tgz.prov"), &provenance).unwrap();
+    let signed = pack("signed", &[]);
+    charthouse.push(&signed, &namespace);
+    let reference = format!("{namespace}/signed");
+    charthouse.run(&["pull", &reference, "--prov", "-d", "out", "--version", "1.0.0"]).fails();
+    fs::create_dir(charthouse.path("out")).unwrap();
+    charthouse.run(&["pull", &reference, "--prov", "-d", "out"]).succeeds();
+    assert_eq!(charthouse.files("out"), ["signed-1.0.0.tgz", "signed-1.0.0.tgz.prov"]);
+    assert!(fs::read(charthouse.path("out/signed-1.0.0.tgz")).unwrap() == signed.bytes);
+    assert!(fs::read(charthouse.path("out/signed-1.0.0.tgz.prov")).unwrap() == provenance);
+}
+
+#[test]
+fn the_digest_is_printed_for_people() {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    let chart = pack("app-1.2.3", &[]);
+    let digest = charthouse.push(&chart, &namespace);
+    let said = charthouse.run(&["push", &chart.file_name, &namespace]).succeeds();
+    assert_eq!(said, format!("Pushed: {}/team/app:1.2.3\nDigest: {digest}\n", server.host()));
+}
+
+#[test]
+fn what_is_no_package_is_refused_before_anything_is_sent() {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    let good = pack("app-1.2.3", &[]);
+    good.write(charthouse.home());
+    fs::write(charthouse.path("broken.tgz"), "not a package").unwrap();
+    fs::create_dir(charthouse.path("folder")).unwrap();
+    for (package, expected) in [
+        ("broken.tgz", "is not a chart package"),
+        ("missing.tgz", "cannot read"),
+        ("folder", "not a regular file"),
+    ] {
+        let said = charthouse.run(&["push", &good.file_name, package, &namespace]).fails();
+        assert!(said.contains(expected) && said.contains(package), "{said}");
+    }
+    charthouse.run(&["pull", &format!("{namespace}/app"), "--version", "1.2.3"]).fails();
+    server.stop();
+}
+
+#[test]
+fn wrong_arguments_end_with_2() {
+    let charthouse = Charthouse::new();
+    for arguments in [
+        &["push", "app.tgz"][..],
+        &["push", "app.tgz", "127.0.0.1:1/team"],
+        &["push", "app.tgz", "oci://127.0.0.1:1/Team"],
+        &["push", "app.tgz", "oci://127.0.0.1:1/team", "--username", "ann"],
+        &["pull", "oci://127.0.0.1:1"],
+        &["pull", "oci://127.0.0.1:1/team/app", "--version", ">>1"],
+        &["pull", "oci://127.0.0.1:1/team/app", "--ca-file", "nowhere.pem"],
+        &["pull", "oci://127.0.0.1:1/team/app", "--cert-file", "nowhere.pem"],
+    ] {
+        let status = charthouse.command(arguments).output().unwrap();
+        assert_eq!(status.status.code(), Some(2), "{arguments:?} {status:?}");
+    }
+}
