@@ -79,7 +79,9 @@ fn show_says_what_helm_says(helm: &Helm) {
         let reference = format!("{namespace}/{}", chart.name);
         let arguments = ["show", "values", &reference, "--version", &chart.version];
         let ours = charthouse.run(&arguments).succeeds();
-        assert_eq!(ours.trim_end(), helm.run(&arguments).succeeds().trim_end(), "{folder}");
+        // Helm 4 says first what it pulled.
+        let theirs = helm.run(&arguments).succeeds();
+        assert!(theirs.trim_end().ends_with(ours.trim_end()), "{folder}: {theirs}");
     }
     server.stop();
 }

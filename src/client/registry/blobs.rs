@@ -75,7 +75,7 @@ impl Registry {
         let url = self.below(repository, &format!("blobs/{digest}"))?;
         let what = format!("GET {url}");
         let scope = scope(repository, Access::Pull);
-        let mut stalls = 0;
+        let (mut stalls, mut furthest) = (0, draft.written());
         bar.advance(draft.written());
         while !draft.is_complete() {
             let mut request = Request::new(Method::GET, url.clone());
@@ -84,11 +84,12 @@ impl Registry {
             }
             let response = self.ask(request, &scope).await?;
             begin_where_it_begins(&response, draft, bar, &what)?;
-            let before = draft.written();
             match pour(response, draft, bar, &what).await {
                 Ok(()) if draft.is_complete() => {}
                 Ok(()) | Err(ClientError::Connection { .. }) if stalls < STALLS => {
-                    stalls = if draft.written() > before { 0 } else { stalls + 1 };
+                    // Bytes that were there before are no progress: the registry may begin anew each time.
+                    stalls = if draft.written() > furthest { 0 } else { stalls + 1 };
+                    furthest = furthest.max(draft.written());
                     tokio::time::sleep(std::time::Duration::from_millis(200 << stalls)).await;
                 }
                 Ok(()) => break,
