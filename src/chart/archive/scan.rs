@@ -43,7 +43,7 @@ pub(super) fn package(
         oddities.push(Oddity::Schema);
     }
     let Scan { files, subcharts, contents, .. } = scan;
-    let subcharts = subcharts.into_iter().filter_map(|(_, subchart)| subchart).collect();
+    let subcharts = subcharts.into_values().flatten().collect();
     Ok(Package { metadata, files, subcharts, oddities, contents })
 }
 
