@@ -104,13 +104,19 @@ fn taken_or_refused(error: Errno, folder: &Folder, name: &str) -> Result<Create,
     }
 }
 
+/// One call writes at most this many slices of this many bytes. Measured on ext4 of Linux 6.18 in a virtual machine, calls
+/// that write megabytes cost four times the CPU: presumably for the large folios that the page cache then takes.
+const SLICE: usize = 32 * 1024;
+const SLICES: usize = 4;
+
 /// Writes the pieces in order without joining them.
 fn write_all(file: &mut File, body: &[Bytes]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = body.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut slices: Vec<IoSlice<'_>> =
+        body.iter().flat_map(|piece| piece.chunks(SLICE)).map(IoSlice::new).collect();
     let mut left = slices.as_mut_slice();
     IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
-        match file.write_vectored(left) {
+        match file.write_vectored(&left[..left.len().min(SLICES)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => IoSlice::advance_slices(&mut left, written),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
