@@ -21,8 +21,8 @@ use super::{Services, create_app};
 const LINGER: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// Bytes of an answer collected before they are written to the socket.
-const WRITE_BUFFER: usize = 64 * 1024;
+/// Bytes of an answer collected before they are written to the socket: most charts fit, so they go out in one write.
+const WRITE_BUFFER: usize = 128 * 1024;
 
 /// A server that answers requests on threads of its own.
 pub struct RunningServer {
