@@ -2,6 +2,7 @@
 //! escape from its folder, and what two readers would take differently (HELM.md section 2). Nothing is written.
 
 mod entries;
+mod extension;
 mod gunzip;
 mod paths;
 mod scan;

@@ -4,8 +4,9 @@
 
 use std::io::{self, Read};
 
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
+use super::extension::{Extension, check_global};
 use super::gunzip::Budget;
 use super::{InvalidPackage, TarFault};
 
@@ -43,15 +44,6 @@ pub(super) enum End {
     Followed,
     /// No block of zeros.
     Missing,
-}
-
-/// What extension headers say of the entry behind them.
-#[derive(Default)]
-struct Extension {
-    long_name: Option<Vec<u8>>,
-    path: Option<Vec<u8>>,
-    size: Option<u64>,
-    records: bool,
 }
 
 impl<'a, R: Read> Entries<'a, R> {
@@ -123,7 +115,7 @@ impl<'a, R: Read> Entries<'a, R> {
         if mode & KIND != 0 && mode & KIND != kind {
             return Err(TarFault::Mode.into());
         }
-        if extension.size.is_some_and(|pax| pax != size) {
+        if extension.says_other_size(size) {
             return Err(TarFault::Sizes.into());
         }
         if is_directory {
@@ -283,78 +275,4 @@ fn refused_kind(name: &[u8], kind: EntryType) -> InvalidPackage {
         _ => "of a kind that readers take differently",
     };
     InvalidPackage::Kind { name: super::shown(name), kind }
-}
-
-/// `git archive` writes a comment for all entries; what changes them all is refused, for not all readers do.
-fn check_global(bytes: &[u8]) -> Result<(), TarFault> {
-    for record in PaxExtensions::new(bytes) {
-        let record = record.map_err(|_| TarFault::Record)?;
-        let key = record.key().map_err(|_| TarFault::Record)?;
-        if matches!(key, "path" | "size" | "linkpath") || key.starts_with("GNU.sparse.") {
-            return Err(TarFault::GlobalRecord);
-        }
-    }
-    Ok(())
-}
-
-impl Extension {
-    fn is_empty(&self) -> bool {
-        !self.records && self.long_name.is_none()
-    }
-
-    fn add_long_name(&mut self, mut name: Vec<u8>) -> Result<(), TarFault> {
-        if name.last() == Some(&0) {
-            name.pop();
-        }
-        if name.is_empty() || name.contains(&0) {
-            return Err(TarFault::Name);
-        }
-        if self.long_name.replace(name).is_some() || self.path.is_some() {
-            return Err(TarFault::TwoNames);
-        }
-        Ok(())
-    }
-
-    fn add_records(&mut self, bytes: &[u8]) -> Result<(), TarFault> {
-        if std::mem::replace(&mut self.records, true) {
-            return Err(TarFault::LostExtension);
-        }
-        for record in PaxExtensions::new(bytes) {
-            let record = record.map_err(|_| TarFault::Record)?;
-            let (key, value) = (record.key().map_err(|_| TarFault::Record)?, record.value_bytes());
-            match key {
-                "path" if value.is_empty() || value.contains(&0) => return Err(TarFault::Name),
-                "path" if self.path.replace(value.to_owned()).is_some() || self.long_name.is_some() => {
-                    return Err(TarFault::TwoNames);
-                }
-                "size" => {
-                    let is_digits = value.iter().all(u8::is_ascii_digit);
-                    let size = std::str::from_utf8(value).ok().filter(|_| is_digits);
-                    let size = size.and_then(|text| text.parse().ok()).ok_or(TarFault::Record)?;
-                    if self.size.replace(size).is_some() {
-                        return Err(TarFault::Sizes);
-                    }
-                }
-                key if key.starts_with("GNU.sparse.") => return Err(TarFault::Sparse),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The name of the entry: that of an extension, or that of its header.
-    fn name(&mut self, header: &Header) -> Result<Vec<u8>, TarFault> {
-        if let Some(name) = self.long_name.take().or(self.path.take()) {
-            return Ok(name);
-        }
-        let field =
-            |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().take_while(|byte| *byte != 0).collect() };
-        let name = field(&header.as_old().name);
-        let prefix = header.as_ustar().map(|ustar| field(&ustar.prefix)).unwrap_or_default();
-        match (prefix.is_empty(), name.is_empty()) {
-            (_, true) => Err(TarFault::Name),
-            (true, _) => Ok(name),
-            (false, _) => Ok([prefix, name].join(&b'/')),
-        }
-    }
 }

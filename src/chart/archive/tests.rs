@@ -103,6 +103,28 @@ fn limits_are_what_they_say() {
     assert!(matches!(refused(Limits { entries: 1, ..limits }), InvalidPackage::TooManyEntries));
 }
 
+/// By hand, in a release build: `cargo test --release --lib -- --ignored --nocapture a_megabyte`.
+#[test]
+#[ignore = "a figure, not a check"]
+fn a_megabyte_is_read_in() {
+    let noise = |seed: u64| -> Vec<u8> {
+        let mut state = seed | 1;
+        std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            b"abcdefgh ijklmno:pqrst\n-\"{}0123456789"[(state >> 33) as usize % 37]
+        })
+        .take(20_000)
+        .collect()
+    };
+    let files: Vec<_> = (0..70).map(|n| file(&format!("app/templates/{n}.yaml"), noise(n))).collect();
+    let package = chart_of(&files);
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert!(read(&package).is_ok());
+    }
+    println!("{} bytes in {:?}", package.len(), start.elapsed() / 20);
+}
+
 #[test]
 fn an_error_of_the_source_is_no_verdict() {
     struct Broken;
