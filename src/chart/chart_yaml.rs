@@ -88,7 +88,7 @@ fn refused(rule: &str) -> InvalidMetadata {
 }
 
 /// Reads one document. Keys that occur twice are refused, and what takes more memory than its size suggests.
-fn parse(yaml: &[u8]) -> Result<Value, InvalidMetadata> {
+pub(super) fn parse(yaml: &[u8]) -> Result<Value, InvalidMetadata> {
     if yaml.len() > MAX_YAML {
         return Err(refused(&format!("it has more than {MAX_YAML} bytes")));
     }

@@ -5,6 +5,7 @@ mod chart_yaml;
 mod constraint;
 mod index;
 mod metadata;
+pub mod provenance;
 mod release;
 mod version;
 mod yaml;
