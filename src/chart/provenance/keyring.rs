@@ -145,11 +145,10 @@ fn verify_by(
             is_usable && self_signatures(certificate).last().is_some_and(|own| primary_may_sign(own));
         return judge(&|| signature.verify(primary, text), may_sign);
     }
-    for subkey in certificate.public_subkeys.iter().filter(|subkey| is_by(signature, &subkey.key)) {
-        let may_sign = is_usable && may_sign(certificate, subkey, now);
-        return judge(&|| signature.verify(&subkey.key, text), may_sign);
-    }
-    Err(Untrusted::UnknownKey)
+    let subkey = certificate.public_subkeys.iter().find(|subkey| is_by(signature, &subkey.key));
+    let Some(subkey) = subkey else { return Err(Untrusted::UnknownKey) };
+    let may_sign = is_usable && may_sign(certificate, subkey, now);
+    judge(&|| signature.verify(&subkey.key, text), may_sign)
 }
 
 /// Whether the signature says that it is by this key.
