@@ -12,6 +12,6 @@ mod yaml;
 
 pub use constraint::{Constraint, InvalidConstraint};
 pub use index::{Index, Rank};
-pub use metadata::{InvalidMetadata, MAX_METADATA, Metadata};
+pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, record};
 pub use version::{is_strict, lax, precedence, version_of_tag};

@@ -1,10 +1,9 @@
 //! A chart as a registry has it: its manifest, its config, and the layers that are package and provenance.
 
-use super::config::Config;
 use super::error::ClientError;
 use super::reference::Repository;
 use super::registry::{Registry, Stored};
-use crate::chart::MAX_CONFIG;
+use crate::chart::{MAX_CONFIG, Metadata};
 use crate::oci::{Descriptor, Digest, Kind, Manifest, Reference};
 
 pub struct RemoteChart {
@@ -45,9 +44,9 @@ impl RemoteChart {
         &self,
         registry: &Registry,
         repository: &Repository,
-    ) -> Result<Config, ClientError> {
+    ) -> Result<Metadata, ClientError> {
         let bytes = registry.small_blob(repository, &self.config, MAX_CONFIG).await?;
-        serde_json::from_slice(&bytes).map_err(|why| {
+        Metadata::read(&bytes).map_err(|why| {
             ClientError::Unfit(format!("the config of {repository} is not that of a chart: {why}"))
         })
     }

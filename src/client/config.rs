@@ -4,116 +4,102 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
-/// Chart.yaml as Helm knows it, in the order in which Go writes the fields.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+use crate::chart::{Dependency, ImportValue, Maintainer, Metadata};
+
+/// Chart.yaml as Helm knows it, in the order in which Go writes the fields; what is empty is left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Config {
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub home: String,
-    #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
+    home: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub version: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
-    pub keywords: Vec<String>,
-    #[serde(deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub maintainers: Vec<Maintainer>,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub icon: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub api_version: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub condition: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub tags: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub app_version: String,
-    #[serde(deserialize_with = "flag", skip_serializing_if = "is_false")]
-    pub deprecated: bool,
-    #[serde(deserialize_with = "annotations", skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub kube_version: String,
-    #[serde(deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub dependencies: Vec<Dependency>,
-    #[serde(rename = "type", deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keywords: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    maintainers: Vec<Author>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    icon: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    api_version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    condition: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    tags: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    app_version: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kube_version: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Needed>,
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    kind: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Maintainer {
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub email: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub url: String,
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Author {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    email: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    url: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Dependency {
-    #[serde(deserialize_with = "text")]
-    pub name: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub version: String,
-    #[serde(deserialize_with = "text")]
-    pub repository: String,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub condition: String,
-    #[serde(deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    #[serde(deserialize_with = "flag", skip_serializing_if = "is_false")]
-    pub enabled: bool,
-    #[serde(deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
-    pub import_values: Vec<Value>,
-    #[serde(deserialize_with = "text", skip_serializing_if = "String::is_empty")]
-    pub alias: String,
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Needed {
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    version: String,
+    repository: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    condition: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    enabled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    import_values: Vec<ImportValue>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    alias: String,
 }
 
 impl Config {
-    /// Reads Chart.yaml, and requirements.yaml of a version 1 chart, as Helm loads them.
-    ///
-    /// # Errors
-    /// A text that says what is wrong.
-    pub fn read(chart: &[u8], requirements: Option<&[u8]>) -> Result<Self, String> {
-        let wrong = |file: &str, why: &dyn std::fmt::Display| {
-            let mut why = why.to_string();
-            why.truncate(why.floor_char_boundary(300));
-            format!("{file}: {}", super::answer::harmless(&why))
-        };
-        let mut config: Self = yaml(chart).map_err(|why| wrong("Chart.yaml", &why))?;
-        if config.api_version.is_empty() {
-            config.api_version = "v1".to_owned();
+    /// What Helm makes of the metadata of a package before it writes it: texts are cleaned.
+    pub fn of(metadata: &Metadata) -> Self {
+        let plain = |text: &Option<String>| text.clone().unwrap_or_default();
+        Self {
+            name: cleaned(&metadata.name),
+            home: optional(&metadata.home),
+            sources: metadata.sources.iter().map(|text| cleaned(text)).collect(),
+            version: metadata.version.clone(),
+            description: optional(&metadata.description),
+            keywords: metadata.keywords.iter().map(|text| cleaned(text)).collect(),
+            maintainers: metadata.maintainers.iter().map(Author::of).collect(),
+            icon: optional(&metadata.icon),
+            api_version: plain(&metadata.api_version),
+            condition: optional(&metadata.condition),
+            tags: optional(&metadata.tags),
+            app_version: optional(&metadata.app_version),
+            deprecated: metadata.deprecated,
+            annotations: metadata.annotations.clone(),
+            kube_version: optional(&metadata.kube_version),
+            dependencies: metadata.dependencies.iter().map(Needed::of).collect(),
+            kind: plain(&metadata.kind),
         }
-        if let Some(requirements) = requirements {
-            #[derive(Deserialize, Default)]
-            #[serde(default)]
-            struct Requirements {
-                #[serde(deserialize_with = "list")]
-                dependencies: Vec<Dependency>,
-            }
-            let read: Requirements = yaml(requirements).map_err(|why| wrong("requirements.yaml", &why))?;
-            if !read.dependencies.is_empty() {
-                config.dependencies = read.dependencies;
-            }
-        }
-        config.sanitize();
-        if config.name.is_empty() || config.version.is_empty() {
-            return Err("Chart.yaml: name and version are required".to_owned());
-        }
-        if crate::chart::lax(&config.version).is_none() {
-            return Err(format!("Chart.yaml: the version {:?} is no semantic version", config.version));
-        }
-        Ok(config)
     }
 
     /// The bytes of the config blob.
@@ -125,7 +111,7 @@ impl Config {
     pub fn annotations(&self, created: &str) -> BTreeMap<String, String> {
         const TITLE: &str = "org.opencontainers.image.title";
         const VERSION: &str = "org.opencontainers.image.version";
-        let authors: Vec<String> = self.maintainers.iter().map(Maintainer::author).collect();
+        let authors: Vec<String> = self.maintainers.iter().map(Author::written).collect();
         let own = [
             ("org.opencontainers.image.description", self.description.as_str()),
             (TITLE, &self.name),
@@ -141,37 +127,34 @@ impl Config {
         all.extend(copied.map(|(key, value)| (key.clone(), value.clone())));
         all
     }
+}
 
-    fn sanitize(&mut self) {
-        let texts = [
-            &mut self.name,
-            &mut self.description,
-            &mut self.home,
-            &mut self.icon,
-            &mut self.condition,
-            &mut self.tags,
-            &mut self.app_version,
-            &mut self.kube_version,
-        ];
-        let maintainers =
-            self.maintainers.iter_mut().flat_map(|one| [&mut one.name, &mut one.email, &mut one.url]);
-        let dependencies = self.dependencies.iter_mut().flat_map(|one| {
-            [&mut one.name, &mut one.version, &mut one.repository, &mut one.condition]
-                .into_iter()
-                .chain(&mut one.tags)
-        });
-        let lists = self.sources.iter_mut().chain(&mut self.keywords);
-        for text in texts.into_iter().chain(maintainers).chain(dependencies).chain(lists) {
-            *text = sanitized(text);
+impl Author {
+    fn of(maintainer: &Maintainer) -> Self {
+        let Maintainer { name, email, url } = maintainer;
+        Self { name: optional(name), email: optional(email), url: optional(url) }
+    }
+
+    /// As the annotation for authors has it.
+    fn written(&self) -> String {
+        match self.email.as_str() {
+            "" => self.name.clone(),
+            email => format!("{} ({email})", self.name),
         }
     }
 }
 
-impl Maintainer {
-    fn author(&self) -> String {
-        match self.email.as_str() {
-            "" => self.name.clone(),
-            email => format!("{} ({email})", self.name),
+impl Needed {
+    fn of(dependency: &Dependency) -> Self {
+        Self {
+            name: cleaned(&dependency.name),
+            version: optional(&dependency.version),
+            repository: cleaned(&dependency.repository),
+            condition: optional(&dependency.condition),
+            tags: dependency.tags.iter().map(|text| cleaned(text)).collect(),
+            enabled: dependency.enabled,
+            import_values: dependency.import_values.clone(),
+            alias: dependency.alias.clone().unwrap_or_default(),
         }
     }
 }
@@ -191,8 +174,12 @@ pub fn as_go_writes<T: Serialize>(value: &T) -> String {
     written
 }
 
+fn optional(text: &Option<String>) -> String {
+    text.as_deref().map(cleaned).unwrap_or_default()
+}
+
 /// Spaces of every kind become plain ones, what does not print goes (Go's `unicode.IsSpace` and `IsPrint`).
-fn sanitized(text: &str) -> String {
+fn cleaned(text: &str) -> String {
     let spaced = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     spaced.filter(|c| !does_not_print(*c)).collect()
 }
@@ -209,78 +196,12 @@ fn does_not_print(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-fn yaml<T: for<'de> Deserialize<'de> + Default>(bytes: &[u8]) -> Result<T, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let value: Value =
-        serde_saphyr::from_str(text.trim_start_matches('\u{feff}')).map_err(|why| why.to_string())?;
-    match value {
-        Value::Null => Ok(T::default()),
-        value => T::deserialize(value).map_err(|why| why.to_string()),
-    }
-}
-
-/// A string, or what Helm's YAML library makes a string of where one is wanted.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Value::deserialize(deserializer).and_then(as_text)
-}
-
-fn as_text<E: serde::de::Error>(value: Value) -> Result<String, E> {
-    match value {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text),
-        Value::Bool(truth) => Ok(truth.to_string()),
-        Value::Number(number) => Ok(match number.as_f64() {
-            Some(float) if number.is_f64() => as_go_prints(float),
-            _ => number.to_string(),
-        }),
-        Value::Array(_) | Value::Object(_) => Err(E::custom("a text is wanted where a list or map is")),
-    }
-}
-
-/// Go's `strconv.FormatFloat(float, 'g', -1, 32)`: single precision, and an exponent from a million on.
-fn as_go_prints(float: f64) -> String {
-    let float = float as f32;
-    let scientific = format!("{float:e}");
-    let exponent =
-        scientific.split_once('e').and_then(|(digits, exponent)| Some((digits, exponent.parse().ok()?)));
-    match exponent {
-        Some((digits, exponent @ (..-4 | 6..))) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", i32::abs(exponent))
-        }
-        _ => format!("{float}"),
-    }
-}
-
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let values: Vec<Value> = list(deserializer)?;
-    values.into_iter().map(as_text).collect()
-}
-
-/// A list without nulls; null for an empty one.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values: Option<BTreeMap<String, Value>> = Option::deserialize(deserializer)?;
-    values.unwrap_or_default().into_iter().map(|(key, value)| Ok((key, as_text(value)?))).collect()
-}
-
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn config(yaml: &str) -> Config {
-        Config::read(yaml.as_bytes(), None).unwrap()
+        Config::of(&Metadata::from_yaml(yaml.as_bytes(), None).unwrap())
     }
 
     #[test]
@@ -297,38 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn scalars_become_the_texts_that_helm_makes_of_them() {
-        for (yaml, expected) in [
-            ("1.10", "1.1"),
-            ("'1.10'", "1.10"),
-            ("1", "1"),
-            ("1e5", "100000"),
-            ("1e6", "1e+06"),
-            ("0.00001", "1e-05"),
-            ("1234567.5", "1.2345675e+06"),
-            ("true", "true"),
-            ("null", ""),
-            ("1.16.0", "1.16.0"),
-        ] {
-            let read = config(&format!("name: a\nversion: 1.0.0\nappVersion: {yaml}\n"));
-            assert_eq!(read.app_version, expected, "{yaml}");
-        }
-    }
-
-    #[test]
     fn texts_are_cleaned_as_helm_cleans_them() {
         let read = config("name: a\nversion: 1.0.0\ndescription: \"a\\tb\\nc\\u0007\\u200bd \\u00e9\"\n");
         assert_eq!(read.description, "a b cd \u{e9}");
-    }
-
-    #[test]
-    fn dependencies_of_old_charts_come_from_their_own_file() {
-        let read = Config::read(
-            b"name: a\nversion: 1.0.0\n",
-            Some(b"dependencies:\n- name: b\n  version: 1.x\n  repository: oci://h\n"),
-        );
-        let read = read.unwrap();
-        assert_eq!((read.api_version.as_str(), read.dependencies[0].name.as_str()), ("v1", "b"));
     }
 
     #[test]
@@ -351,19 +243,5 @@ mod tests {
             annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).eq(expected),
             "{annotations:?}"
         );
-    }
-
-    #[test]
-    fn what_is_no_chart_is_named() {
-        for (yaml, expected) in [
-            ("name: a\n", "required"),
-            ("name: a\nversion: x\n", "no semantic version"),
-            ("name: a\nversion: [1]\n", "a text is wanted"),
-            ("name: a\nname: b\nversion: 1.0.0\n", "duplicate"),
-            ("- a\n", "Chart.yaml"),
-        ] {
-            let said = Config::read(yaml.as_bytes(), None).unwrap_err();
-            assert!(said.contains(expected), "{yaml}: {said}");
-        }
     }
 }

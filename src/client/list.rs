@@ -128,21 +128,21 @@ async fn look(registry: &Registry, repository: Repository) -> Result<Option<List
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let maintainers = config.maintainers.iter().map(|one| format!("{} {}", one.name, one.email));
+    let maintainers = config.maintainers.iter().flat_map(|one| [one.name.clone(), one.email.clone()]);
     let annotations = config.annotations.iter().map(|(key, value)| format!("{key} {value}"));
-    let words: Vec<String> = [repository.to_string(), config.name.clone(), config.description.clone()]
+    let words: Vec<String> = [repository.to_string(), config.name.clone()]
         .into_iter()
-        .chain(config.keywords.iter().cloned())
-        .chain(maintainers)
+        .chain(config.description.clone())
+        .chain(config.keywords)
+        .chain(maintainers.flatten())
         .chain(annotations)
         .collect();
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
     Ok(Some(Listed {
         repository: repository.to_string(),
         name: config.name,
         version: config.version,
-        app_version: given(config.app_version),
-        description: given(config.description),
+        app_version: config.app_version,
+        description: config.description,
         deprecated: config.deprecated,
         words: words.join("\n").to_lowercase(),
     }))

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::body::Body;
 use super::config::{Config, as_go_writes};
 use super::error::ClientError;
-use super::files::{self, FileSource, Package};
+use super::files::{self, FileSource};
 use super::progress::{Bar, Progress};
 use super::reference::{ChartReference, Place, tag_of};
 use super::registry::{Registry, Stored};
@@ -45,7 +45,7 @@ impl Prepared {
     /// Reads a package and the provenance file beside it.
     pub fn read(path: &Path, place: &Place) -> Result<Self, ClientError> {
         let package = FileSource::of(path)?;
-        let config = read_config(path)?;
+        let config = Config::of(&files::read_package(path, &|_| false)?.metadata);
         let wrong = |why: &dyn std::fmt::Display| ClientError::Package {
             path: path.to_owned(),
             why: why.to_string(),
@@ -92,27 +92,6 @@ impl Prepared {
             provenance: self.provenance.is_some(),
         })
     }
-}
-
-/// Chart.yaml of a package, after looking at all of it.
-fn read_config(path: &Path) -> Result<Config, ClientError> {
-    let (mut chart, mut requirements) = (None, None);
-    Package::at(path).walk(&mut |file| {
-        let kept = match file.path.as_str() {
-            "Chart.yaml" => &mut chart,
-            "requirements.yaml" => &mut requirements,
-            _ => return Ok(()),
-        };
-        if kept.replace(file.bytes).is_some() {
-            let why = format!("it has {} twice", file.path);
-            return Err(ClientError::Package { path: path.to_owned(), why });
-        }
-        Ok(())
-    })?;
-    let wrong = |why: String| ClientError::Package { path: path.to_owned(), why };
-    let chart: Vec<u8> =
-        chart.ok_or_else(|| wrong("it has no Chart.yaml in the chart's folder".to_owned()))?;
-    Config::read(&chart, requirements.as_deref()).map_err(wrong)
 }
 
 /// When the file was last written. Helm writes the time in the zone of its machine; here it is always UTC, so that

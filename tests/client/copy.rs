@@ -10,7 +10,7 @@ use crate::support::distribution::Distribution;
 use crate::support::server::Server;
 use crate::support::tools::{Client, ORAS};
 
-with_each_registry![a_tag_and_a_digest_are_deleted, a_copy_within_a_registry_mounts_what_is_there];
+with_each_registry![a_copy_within_a_registry_mounts_what_is_there];
 
 /// A chart in two versions, one signed, with referrers and a signature as cosign tags it.
 fn fill(charthouse: &Charthouse, oras: &Client, host: &str) -> Vec<String> {
@@ -101,7 +101,40 @@ fn a_copy_within_a_registry_mounts_what_is_there(registry: &Any) {
     charthouse.run(&["pull", &format!("oci://{host}/prod/signed"), "--prov"]).succeeds();
 }
 
-fn a_tag_and_a_digest_are_deleted(registry: &Any) {
+#[test]
+fn a_tag_and_a_digest_are_deleted_where_policy_allows_it() {
+    let (_folder, server) = lenient();
+    deletes(&Any::Own(server));
+}
+
+#[test]
+fn a_tag_and_a_digest_are_deleted_at_the_reference_registry() {
+    if let Some(registry) = Distribution::start() {
+        deletes(&Any::Reference(registry));
+    }
+}
+
+#[test]
+fn a_refusal_to_delete_is_told_with_its_reason() {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    charthouse.push(&pack("app-1.2.3", &[]), &namespace);
+    let said = charthouse.run(&["delete", &format!("{namespace}/app:1.2.3"), "--yes"]).fails();
+    assert!(said.contains("409 Conflict: DENIED: 1.2.3 is released and stays"), "{said}");
+    server.stop();
+}
+
+/// A server that lets released versions be deleted.
+pub fn lenient() -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("charthouse.yaml");
+    fs::write(&settings, "policy:\n  delete_immutable: true\n").unwrap();
+    let server = Server::start(&["--storage", "memory:", "--config", settings.to_str().unwrap()]);
+    (folder, server)
+}
+
+fn deletes(registry: &Any) {
     let charthouse = Charthouse::new();
     let namespace = format!("oci://{}/team", registry.host());
     charthouse.push(&pack("app-1.2.3", &[]), &namespace);

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Any, Charthouse, with_each_registry};
 use crate::clients::helm::Helm;
+use crate::clients::helm_metadata;
 use crate::clients::with_each_helm;
 use crate::support::charts::{pack, root};
 use crate::support::server::Server;
@@ -22,7 +23,11 @@ const FIXTURES: [&str; 10] = [
 ];
 
 with_each_registry![several_charts_are_pushed_at_once_and_again, a_signature_goes_along];
-with_each_helm![a_push_has_the_digest_of_helms_own, helm_pulls_what_was_pushed];
+with_each_helm![
+    a_push_has_the_digest_of_helms_own,
+    odd_metadata_becomes_the_same_config,
+    helm_pulls_what_was_pushed,
+];
 
 fn a_push_has_the_digest_of_helms_own(helm: &Helm) {
     let server = Server::in_memory();
@@ -37,6 +42,22 @@ fn a_push_has_the_digest_of_helms_own(helm: &Helm) {
         fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
         let pushed = charthouse.json(&["push", &chart.file_name, &ours]);
         assert_eq!(pushed[0]["digest"], expected.as_str(), "{folder}");
+    }
+    server.stop();
+}
+
+fn odd_metadata_becomes_the_same_config(helm: &Helm) {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    for (n, (chart_yaml, requirements)) in helm_metadata::CHARTS.iter().enumerate() {
+        let chart_yaml = format!("name: app\nversion: 1.2.3\n{chart_yaml}");
+        let package = helm_metadata::pack(helm, n, &chart_yaml, requirements);
+        let package = package.to_str().expect("a readable path");
+        let said = helm.run(&["push", package, &format!("oci://{}/theirs-{n}", server.host())]);
+        let said = said.all();
+        let pushed = charthouse.json(&["push", package, &format!("oci://{}/ours-{n}", server.host())]);
+        let digest = pushed[0]["digest"].as_str().expect("a digest");
+        assert!(said.contains(digest), "{chart_yaml}\n{said}\n{digest}");
     }
     server.stop();
 }

@@ -15,7 +15,7 @@ use crate::support::app::{Kind, TestServer};
 with_each_helm![the_config_that_helm_writes_agrees_with_the_package];
 
 /// What follows `name: app` and `version: 1.2.3`; of version 1 charts, requirements.yaml.
-const CHARTS: [(&str, &str); 12] = [
+pub const CHARTS: [(&str, &str); 12] = [
     ("apiVersion: v2\nappVersion: 1.10\n", ""),
     (
         "apiVersion: v2\nappVersion: 1e3\ndescription: 0755\nhome: 0x1F\nicon: yes\nkubeVersion: \">= 1.2\"\n",
@@ -63,7 +63,7 @@ fn the_config_that_helm_writes_agrees_with_the_package(helm: &Helm) {
 }
 
 /// The package of such a chart. Not by `helm package`, which writes Chart.yaml anew.
-fn pack(helm: &Helm, n: usize, chart_yaml: &str, requirements: &str) -> std::path::PathBuf {
+pub fn pack(helm: &Helm, n: usize, chart_yaml: &str, requirements: &str) -> std::path::PathBuf {
     let path = helm.client().home().join(format!("{n}-app-1.2.3.tgz"));
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut archive = tar::Builder::new(gzip);

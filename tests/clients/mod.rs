@@ -5,7 +5,7 @@ mod crane;
 pub mod helm;
 mod helm_constraints;
 mod helm_large_index;
-mod helm_metadata;
+pub mod helm_metadata;
 mod helm_provenance;
 mod helm_repository;
 mod helm_versions;

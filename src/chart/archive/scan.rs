@@ -51,6 +51,22 @@ fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
+/// Reads, and copies what was read.
+struct Tee<'a, R> {
+    input: R,
+    copy: Option<&'a mut Vec<u8>>,
+}
+
+impl<R: Read> Read for Tee<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
 /// One archive as far as it is read.
 struct Scan<'a> {
     limits: &'a Limits,
@@ -144,12 +160,15 @@ impl<'a> Scan<'a> {
         }
         match role {
             Role::Stray => Err(InvalidPackage::Stray(path.to_owned())),
-            Role::Package { .. } => self.take_package(path, depth, entries),
+            Role::Package { .. } => self.take_package(path, depth, entries, keep(path)),
             Role::OfSubchart { chart, path: "Chart.yaml", .. } => {
                 let content = without_mark(entries.content(true)?);
                 let metadata =
                     Metadata::from_yaml(&content, None).map_err(|error| inside(chart, error.into()))?;
                 self.subcharts.insert(chart.to_owned(), Some(subchart(chart, metadata)));
+                if keep(path) {
+                    self.contents.insert(path.into(), content);
+                }
                 Ok(())
             }
             Role::OfSubchart { chart, .. } => {
@@ -182,9 +201,12 @@ impl<'a> Scan<'a> {
         path: &str,
         depth: u32,
         entries: &mut Entries<'_, R>,
+        keep: bool,
     ) -> Result<(), InvalidPackage> {
         let mut within = Scan::new(self.limits, self.budget, depth, self.files_left);
-        let read = within.read(entries, &|_| false).and_then(|()| within.metadata());
+        let mut kept = Vec::new();
+        let mut input = Tee { input: &mut *entries, copy: keep.then_some(&mut kept) };
+        let read = within.read(&mut input, &|_| false).and_then(|()| within.metadata());
         let metadata = read.map_err(|error| inside(path, error))?;
         for (inner, found) in within.subcharts {
             let inner = format!("{path}/{inner}");
@@ -192,7 +214,10 @@ impl<'a> Scan<'a> {
             self.subcharts.insert(inner, found);
         }
         self.subcharts.insert(path.to_owned(), Some(subchart(path, metadata)));
-        entries.content(false)?;
+        kept.extend(entries.content(keep)?);
+        if keep {
+            self.contents.insert(path.into(), kept);
+        }
         Ok(())
     }
 

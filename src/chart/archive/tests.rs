@@ -45,6 +45,20 @@ fn every_package_of_the_corpus_gets_its_verdict() {
 }
 
 #[test]
+fn all_files_are_kept_as_they_are_when_asked_for() {
+    let inner = chart_of(&[file("app/values.yaml", "a: 1\n")]);
+    let bytes = chart_of(&[
+        file("app/templates/a.yaml", "a"),
+        file("app/charts/x/Chart.yaml", "name: x\nversion: 0.1.0\n"),
+        file("app/charts/db.tgz", &inner),
+    ]);
+    let package = Package::read_keeping(bytes.as_slice(), &Limits::default(), &|_| true).unwrap();
+    assert_eq!(package.content("charts/db.tgz"), Some(inner.as_slice()));
+    assert_eq!(package.content("charts/x/Chart.yaml"), Some(&b"name: x\nversion: 0.1.0\n"[..]));
+    assert!(package.files.iter().all(|file| package.content(&file.path).is_some()));
+}
+
+#[test]
 fn a_package_gives_what_a_chart_is_known_by() {
     let db = file("app/charts/db.tgz", package(&[file("db/Chart.yaml", "name: db\nversion: v1\n")]));
     let bytes = chart_of(&[

@@ -52,12 +52,12 @@ impl Show {
         let Documents { chart: metadata, values, readme, schema } = client::documents(&aside.package)?;
         let missing = |name: &str| ClientError::Unfit(format!("{chart} has no {name}"));
         let text = match self.what {
-            What::Chart => metadata.clone().ok_or_else(|| missing("Chart.yaml"))?,
+            What::Chart => metadata.clone(),
             What::Values => values.clone().unwrap_or_default(),
             What::Readme => readme.clone().ok_or_else(|| missing("README"))?,
             What::Schema => schema.clone().ok_or_else(|| missing("values.schema.json"))?,
             What::All => {
-                let parts = [&metadata, &values, &readme].into_iter().flatten();
+                let parts = std::iter::once(&metadata).chain(&values).chain(&readme);
                 parts.map(|part| format!("{}\n", part.trim_end())).collect::<Vec<_>>().join("---\n")
             }
         };

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 pub use draft::Draft;
-pub use package::Package;
+pub use package::read_package;
 pub use scratch::{Scratch, scratch_folder};
 pub use source::FileSource;
 pub use untar::untar;
