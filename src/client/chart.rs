@@ -3,6 +3,7 @@
 use super::error::ClientError;
 use super::reference::Repository;
 use super::registry::{Registry, Stored};
+use crate::chart::provenance::MAX_PROVENANCE;
 use crate::chart::{MAX_CONFIG, Metadata};
 use crate::oci::{Descriptor, Digest, Kind, Manifest, Reference};
 
@@ -37,6 +38,18 @@ impl RemoteChart {
         let package = (*package).clone();
         let missing = || ClientError::Unfit(format!("{} is no chart: it has no config", what()));
         Ok(Self { digest, config: manifest.config.ok_or_else(missing)?, package, provenance })
+    }
+
+    /// The provenance file, if there is one.
+    pub async fn read_provenance(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+    ) -> Result<Option<bytes::Bytes>, ClientError> {
+        match &self.provenance {
+            Some(layer) => registry.small_blob(repository, layer, MAX_PROVENANCE as u64).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Chart.yaml as it was pushed.

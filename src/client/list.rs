@@ -13,7 +13,6 @@ use crate::oci::Reference;
 
 /// Repositories asked at once.
 const AT_ONCE: usize = 8;
-const PAGE: &str = "100";
 
 /// A chart by its newest version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,11 +30,13 @@ pub struct Listed {
     words: String,
 }
 
-/// The charts of a place, in the order of their repositories.
+/// The charts of a namespace, or of a whole registry, in the order of their repositories.
 pub async fn list(registry: &Registry, place: &Place) -> Result<Vec<Listed>, ClientError> {
-    let query = [("namespace", place.namespace.as_str())];
-    let query = if place.namespace.is_empty() { &[][..] } else { &query[..] };
-    match from_api(registry, "charts", query).await? {
+    let from_api = match place.namespace.as_str() {
+        "" => every_namespace(registry).await?,
+        namespace => charts(registry, namespace).await?,
+    };
+    match from_api {
         Some(listed) => Ok(listed),
         None => from_catalog(registry, place).await,
     }
@@ -45,58 +46,43 @@ pub async fn list(registry: &Registry, place: &Place) -> Result<Vec<Listed>, Cli
 pub async fn search(registry: &Registry, place: &Place, query: &str) -> Result<Vec<Listed>, ClientError> {
     let parameters = [("q", query), ("namespace", place.namespace.as_str())];
     let parameters = if place.namespace.is_empty() { &parameters[..1] } else { &parameters[..] };
-    if let Some(found) = from_api(registry, "search", parameters).await? {
-        return Ok(found);
+    if let Some(found) = registry.api("search", parameters, "charts").await? {
+        return Ok(found.iter().filter_map(read).collect());
     }
-    let mut listed = list(registry, place).await?;
+    let mut listed = from_catalog(registry, place).await?;
     let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
     listed.retain(|chart| words.iter().all(|word| chart.words.contains(word)));
     Ok(listed)
 }
 
-/// All pages of a list of the JSON API; `None` where there is none.
-async fn from_api(
-    registry: &Registry,
-    path: &str,
-    query: &[(&str, &str)],
-) -> Result<Option<Vec<Listed>>, ClientError> {
-    let (mut listed, mut last): (Vec<Listed>, Option<String>) = (Vec::new(), None);
-    loop {
-        let mut query = query.to_vec();
-        query.push(("n", PAGE));
-        if let Some(last) = &last {
-            query.push(("last", last));
-        }
-        let page = registry.api(path, &query).await?;
-        let entries = page.as_ref().and_then(|page| list_in(page, &["charts", "results"]));
-        let Some(entries) = entries else { return Ok(None) };
-        let before = listed.len();
-        listed.extend(entries.iter().filter_map(read));
-        let next = listed.last().map(|one| one.repository.clone());
-        // A page that does not lead on is the last.
-        if listed.len() == before || entries.len() < 100 || next == last {
-            return Ok(Some(listed));
-        }
-        last = next;
-    }
+/// From the JSON API; `None` where there is none.
+async fn charts(registry: &Registry, namespace: &str) -> Result<Option<Vec<Listed>>, ClientError> {
+    let entries = registry.api("charts", &[("namespace", namespace)], "charts").await?;
+    Ok(entries.map(|entries| entries.iter().filter_map(read).collect()))
 }
 
-fn list_in<'a>(page: &'a Value, names: &[&str]) -> Option<&'a Vec<Value>> {
-    names.iter().find_map(|name| page.get(name)?.as_array())
+async fn every_namespace(registry: &Registry) -> Result<Option<Vec<Listed>>, ClientError> {
+    let Some(namespaces) = registry.api("namespaces", &[], "namespaces").await? else { return Ok(None) };
+    let namespaces: Vec<&str> = namespaces.iter().filter_map(Value::as_str).collect();
+    let looked = stream::iter(namespaces).map(|namespace| charts(registry, namespace)).buffered(AT_ONCE);
+    let found: Vec<Option<Vec<Listed>>> = looked.try_collect().await?;
+    let mut listed: Vec<Listed> = found.into_iter().flatten().flatten().collect();
+    listed.sort_by(|one, other| one.repository.cmp(&other.repository));
+    Ok(Some(listed))
 }
 
-/// One entry of the JSON API.
+/// One entry of the JSON API: a chart and its newest version.
 fn read(entry: &Value) -> Option<Listed> {
-    let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
-    let repository = text("repository")?;
-    let name = text("name").unwrap_or_else(|| repository.rsplit('/').next().unwrap_or_default().to_owned());
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let newest = entry.get("newest")?;
+    let metadata = newest.get("metadata").unwrap_or(&Value::Null);
     Some(Listed {
-        name,
-        repository,
-        version: text("version").or_else(|| text("latest")).unwrap_or_default(),
-        app_version: text("appVersion"),
-        description: text("description"),
-        deprecated: entry.get("deprecated").and_then(Value::as_bool).unwrap_or_default(),
+        repository: text(entry, "repository")?,
+        name: text(entry, "name")?,
+        version: text(newest, "version")?,
+        app_version: text(metadata, "appVersion"),
+        description: text(metadata, "description"),
+        deprecated: metadata.get("deprecated").and_then(Value::as_bool).unwrap_or_default(),
         words: String::new(),
     })
 }
@@ -105,7 +91,9 @@ async fn from_catalog(registry: &Registry, place: &Place) -> Result<Vec<Listed>,
     let prefix = if place.namespace.is_empty() { String::new() } else { format!("{}/", place.namespace) };
     let missing =
         || ClientError::Unfit(format!("{} lists its repositories in no way that is known", registry.host()));
-    let repositories = registry.catalog(&prefix).await?.ok_or_else(missing)?;
+    let mut repositories = registry.catalog(&prefix).await?.ok_or_else(missing)?;
+    // As in charthouse, a namespace is what stands before the last `/`.
+    repositories.retain(|repository| prefix.is_empty() || !repository.as_str()[prefix.len()..].contains('/'));
     let looked = stream::iter(repositories).map(|repository| look(registry, repository)).buffered(AT_ONCE);
     let found: Vec<Option<Listed>> = looked.try_collect().await?;
     Ok(found.into_iter().flatten().collect())
@@ -156,11 +144,14 @@ mod tests {
 
     #[test]
     fn entries_of_the_api_are_read_with_what_they_have() {
-        let full = json!({"repository": "team/app", "name": "app", "version": "1.2.3", "appVersion": "1", "description": "d", "deprecated": true, "more": 1});
-        let read_full = read(&full).unwrap();
-        assert_eq!((read_full.version.as_str(), read_full.deprecated), ("1.2.3", true));
-        let bare = read(&json!({"repository": "team/app"})).unwrap();
-        assert_eq!((bare.name.as_str(), bare.version.as_str()), ("app", ""));
+        let metadata = json!({"appVersion": "1", "description": "d", "deprecated": true});
+        let newest = json!({"version": "1.2.3", "tag": "1.2.3", "metadata": metadata});
+        let entry = json!({"repository": "team/app", "namespace": "team", "name": "app", "versions": 2, "newest": newest});
+        let full = read(&entry).unwrap();
+        assert_eq!((full.name.as_str(), full.version.as_str(), full.deprecated), ("app", "1.2.3", true));
+        let bare =
+            read(&json!({"repository": "team/app", "name": "app", "newest": {"version": "1.0.0"}})).unwrap();
+        assert_eq!((bare.version.as_str(), bare.description), ("1.0.0", None));
         assert!(read(&json!({"name": "app"})).is_none() && read(&json!(1)).is_none());
     }
 }

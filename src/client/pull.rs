@@ -8,11 +8,15 @@ use serde::Serialize;
 use super::chart::RemoteChart;
 use super::choose::{Chosen, Wanted, choose};
 use super::error::ClientError;
-use super::files::{self, Draft};
+use super::files::{self, Draft, FileSource};
 use super::progress::Progress;
 use super::push::with_suffix;
 use super::reference::{ChartReference, Repository};
 use super::registry::Registry;
+use super::verify::{Claim, Verified, verify};
+use crate::chart::lax;
+use crate::chart::provenance::MAX_PROVENANCE;
+use crate::clock::Clock;
 use crate::oci::{Descriptor, Reference};
 
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,8 @@ pub struct PullOptions {
     pub destination: PathBuf,
     /// The provenance file too; a chart without one is an error.
     pub provenance: bool,
+    /// A keyring: only what one of its keys signed is pulled.
+    pub keyring: Option<Vec<u8>>,
     /// Unpack into this folder, and keep no package.
     pub untar: Option<PathBuf>,
 }
@@ -34,6 +40,8 @@ pub struct Pulled {
     pub path: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
 }
 
 pub async fn pull(
@@ -48,6 +56,11 @@ pub async fn pull(
     if options.provenance && remote.provenance.is_none() {
         return Err(ClientError::Unfit(format!("{chart} has no provenance file")));
     }
+    let verified = match &options.keyring {
+        // Before anything is fetched: the digest that is signed is the one that the package will have.
+        Some(keyring) => Some(verify_remote(registry, repository, &remote, &chosen, keyring).await?),
+        None => None,
+    };
     // Every part of the name is of a grammar without `/`, and comes from the reference, not from the package.
     let name = match (&chosen.reference, chosen.version()) {
         (Reference::Digest(digest), None) => {
@@ -74,7 +87,59 @@ pub async fn pull(
         None => path,
     };
     let reference = ChartReference { tag: chosen.tag, digest: chart.digest.clone(), ..chart.clone() };
-    Ok(Pulled { reference: reference.to_string(), digest: remote.digest, path, provenance })
+    Ok(Pulled { reference: reference.to_string(), digest: remote.digest, path, provenance, verified })
+}
+
+/// Checks the provenance of a chart without fetching its package.
+pub async fn verify_chart(
+    registry: &Registry,
+    chart: &ChartReference,
+    wanted: &Wanted,
+    keyring: &[u8],
+) -> Result<Verified, ClientError> {
+    let chosen = choose(registry, chart, wanted).await?;
+    let remote = RemoteChart::open(registry, &chart.repository, &chosen.reference).await?;
+    verify_remote(registry, &chart.repository, &remote, &chosen, keyring).await
+}
+
+/// The signed text has to name the chart and the version that were asked for, or else an old signature could stand
+/// for a new version; a reference without a version leaves that to the config.
+async fn verify_remote(
+    registry: &Registry,
+    repository: &Repository,
+    remote: &RemoteChart,
+    chosen: &Chosen,
+    keyring: &[u8],
+) -> Result<Verified, ClientError> {
+    let missing = || ClientError::Unfit(format!("{repository} {} has no provenance file", chosen.reference));
+    let provenance = remote.read_provenance(registry, repository).await?.ok_or_else(missing)?;
+    let asked_for = chosen.version().filter(|version| lax(version).is_some());
+    let version = match asked_for {
+        Some(version) => version,
+        None => remote.read_config(registry, repository).await?.version,
+    };
+    let claim = Claim { name: repository.base(), version: &version, package: &remote.package.digest };
+    verify(&claim, &provenance, keyring, &*registry.transport().clock)
+}
+
+/// Checks a package on the disk by the provenance file beside it.
+pub fn verify_file(path: &Path, keyring: &[u8], clock: &dyn Clock) -> Result<Verified, ClientError> {
+    let package = FileSource::of(path)?;
+    let metadata = files::read_package(path, &|_| false)?.metadata;
+    let beside = with_suffix(path, ".prov");
+    let missing = || ClientError::Unfit(format!("{} is not there", beside.display()));
+    let provenance = files::read(&beside, MAX_PROVENANCE as u64)?.ok_or_else(missing)?;
+    let claim = Claim { name: &metadata.name, version: &metadata.version, package: &package.digest };
+    verify(&claim, &provenance, keyring, clock)
+}
+
+/// The bytes of a keyring.
+pub fn read_keyring(path: &Path) -> Result<Vec<u8>, ClientError> {
+    const MAX_KEYRING: u64 = 64 << 20;
+    let missing = || {
+        ClientError::Usage(format!("the keyring {} is not there: name one with --keyring", path.display()))
+    };
+    files::read(path, MAX_KEYRING)?.ok_or_else(missing)
 }
 
 /// A blob as a file that appears when it is whole and right.

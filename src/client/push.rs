@@ -15,9 +15,8 @@ use super::files::{self, FileSource};
 use super::progress::{Bar, Progress};
 use super::reference::{ChartReference, Place, tag_of};
 use super::registry::{Registry, Stored};
+use crate::chart::provenance::MAX_PROVENANCE;
 use crate::oci::{Digest, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, MediaType, OCI_MANIFEST, Reference};
-
-const MAX_PROVENANCE: u64 = 5 * 1024 * 1024;
 
 /// A package that is ready to go: everything is hashed, nothing was sent.
 pub struct Prepared {
@@ -54,7 +53,7 @@ impl Prepared {
             wrong(&format!("its name {:?} cannot be that of a repository: {why}", config.name))
         })?;
         let tag = tag_of(&config.version).map_err(|why| wrong(&why))?;
-        let provenance = files::read(&with_suffix(path, ".prov"), MAX_PROVENANCE)?;
+        let provenance = files::read(&with_suffix(path, ".prov"), MAX_PROVENANCE as u64)?;
         let config_json = config.to_json();
         let created = created(package.modified);
         let manifest = manifest(&config, &config_json, &package, provenance.as_deref(), &created)?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::Charthouse;
 use super::copy::lenient;
-use crate::support::charts::pack;
+use crate::support::charts::{pack, root};
 use crate::support::command::run;
 use crate::support::server::Server;
 
@@ -18,6 +18,10 @@ fn every_example_of_the_page_works() {
     let charthouse = Charthouse::new();
     for folder in ["app-1.2.3", "app-1.3.0", "signed"] {
         pack(folder, &[]).write(charthouse.home());
+    }
+    for (from, to) in [("signed-1.0.0.tgz.prov", "signed-1.0.0.tgz.prov"), ("keys/public.gpg", "public.gpg")]
+    {
+        fs::copy(root().join(from), charthouse.path(to)).expect("copy a file");
     }
     let mut examples = 0;
     for block in page.split("```sh\n").skip(1) {

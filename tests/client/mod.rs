@@ -11,6 +11,7 @@ mod pull;
 mod push;
 mod retries;
 mod show;
+mod verify;
 
 use std::env;
 use std::fs;

@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod session;
 mod show;
+mod verify;
 
 use clap::Subcommand;
 
@@ -34,6 +35,8 @@ pub enum ClientCommand {
     Copy(copy::Copy),
     /// Delete a tag or a manifest
     Delete(copy::Delete),
+    /// Check who signed a chart, and that it is what was signed
+    Verify(verify::Verify),
     /// Check credentials for a registry and store them
     Login(login::Login),
     /// Forget the stored credentials for a registry
@@ -54,6 +57,7 @@ impl ClientCommand {
                 Self::Diff(diff) => diff.run().await,
                 Self::Copy(copy) => copy.run().await,
                 Self::Delete(delete) => delete.run().await,
+                Self::Verify(verify) => verify.run().await,
                 Self::Login(login) => login.run().await,
                 Self::Logout(logout) => logout.run(),
             }

@@ -38,6 +38,11 @@ pub struct Pull {
     /// Fetch the provenance file too
     #[arg(long)]
     prov: bool,
+    /// Pull only what a key of the keyring has signed
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    keyring: super::verify::Trusted,
     /// The folder to write to
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     destination: PathBuf,
@@ -63,7 +68,8 @@ impl Pull {
             wanted: self.version.into(),
             untar: self.untar.then(|| self.destination.join(&self.untardir)),
             destination: self.destination,
-            provenance: self.prov,
+            provenance: self.prov || self.verify,
+            keyring: if self.verify { Some(self.keyring.read()?) } else { None },
         };
         let pulls = charts.iter().map(|chart| async {
             let registry = session.registry(&chart.host)?;
@@ -76,5 +82,6 @@ impl Pull {
 
 fn text(pulled: &Pulled) -> String {
     let reference = &pulled.reference["oci://".len()..];
-    format!("Pulled: {reference}\nDigest: {}\nPath: {}\n", pulled.digest, pulled.path.display())
+    let verified = pulled.verified.as_ref().map(super::verify::text).unwrap_or_default();
+    format!("{verified}Pulled: {reference}\nDigest: {}\nPath: {}\n", pulled.digest, pulled.path.display())
 }

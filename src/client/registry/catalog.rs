@@ -1,16 +1,12 @@
 //! What a registry has: tags of a repository, repositories, and the JSON API of charthouse where it is there.
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Access, Registry, scope};
-use crate::client::answer;
 use crate::client::error::ClientError;
 use crate::client::reference::Repository;
-use crate::client::transport::Request;
 
-const MAX_API: u64 = 8 * 1024 * 1024;
 /// Names in one list that a client holds.
 const MAX_NAMES: usize = 1_000_000;
 
@@ -58,22 +54,35 @@ impl Registry {
         Ok(there.then_some(found))
     }
 
-    /// `GET /-/api/v1/PATH`; `None` where the registry has no such API.
-    pub async fn api(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Value>, ClientError> {
+    /// The entries of the list `name` over all pages of `GET /-/api/v1/PATH`; `None` where there is no such API.
+    pub async fn api(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        name: &str,
+    ) -> Result<Option<Vec<Value>>, ClientError> {
         let mut url = self.url(&format!("-/api/v1/{path}"))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = Request::new(Method::GET, url);
-        let what = request.what();
-        let response = match self.ask(request, &String::new()).await {
-            Ok(response) => response,
-            Err(error) if error.status().is_some_and(|status| status.is_client_error()) => return Ok(None),
-            Err(error) => return Err(error),
+        let (mut entries, mut readable) = (Vec::new(), true);
+        let scope = String::new();
+        let mut page = |body: &bytes::Bytes| {
+            // Registries with a web page answer everything with it.
+            let page = serde_json::from_slice::<Value>(body).ok();
+            match page.as_ref().and_then(|page| page.get(name)?.as_array()) {
+                Some(list) => entries.extend(list.iter().cloned()),
+                None => readable = false,
+            }
+            self.bounded(entries.len())
         };
-        // Registries with a web page answer everything with it.
-        let body = answer::body(&what, response, MAX_API).await?;
-        Ok(serde_json::from_slice(&body).ok())
+        match self.pages(url, &scope, &mut page).await {
+            Ok(there) => Ok((there && readable).then_some(entries)),
+            Err(error) if error.status().is_some_and(|status| status.is_client_error()) => Ok(None),
+            // A body that is no text of ours, or too long: no such API.
+            Err(ClientError::TooLarge { .. }) if entries.is_empty() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn no_list(&self, of: &str) -> ClientError {
