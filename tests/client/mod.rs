@@ -3,6 +3,7 @@
 
 mod copy;
 mod credentials;
+#[cfg(feature = "openpgp")]
 mod docs;
 mod hostile;
 mod list;
@@ -11,6 +12,7 @@ mod pull;
 mod push;
 mod retries;
 mod show;
+#[cfg(feature = "openpgp")]
 mod verify;
 
 use std::env;
