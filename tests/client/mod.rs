@@ -12,6 +12,7 @@ mod pull;
 mod push;
 mod retries;
 mod show;
+mod speed;
 #[cfg(feature = "openpgp")]
 mod verify;
 

@@ -34,7 +34,12 @@ impl Packed {
 /// The archive depends on the sources alone: entries in name order, no times, no owners. It is stored, not compressed,
 /// because a newer compressor may give other bytes, and the committed signature covers them.
 pub fn pack(folder: &str, overrides: &[Override]) -> Packed {
-    let sources = sources(folder, overrides);
+    pack_sources(sources(folder, overrides))
+}
+
+/// Packs these sources, by their path inside the chart, in the same way.
+pub fn pack_sources(sources: impl IntoIterator<Item = (String, Vec<u8>)>) -> Packed {
+    let sources: BTreeMap<String, Vec<u8>> = sources.into_iter().collect();
     let Metadata { name, version } = metadata(&sources);
     let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::none());
     let mut archive = tar::Builder::new(gzip);
