@@ -33,6 +33,14 @@ impl Rank {
         let version = version::lax(&version::version_of_tag(tag.as_str()))?;
         Some(Self(Reverse((version, tag.clone()))))
     }
+
+    pub fn version(&self) -> &Version {
+        &self.0.0.0
+    }
+
+    pub fn tag(&self) -> &Tag {
+        &self.0.0.1
+    }
 }
 
 impl Index {

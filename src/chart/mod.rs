@@ -3,15 +3,19 @@
 pub mod archive;
 mod chart_yaml;
 mod constraint;
+mod diff;
 mod index;
 mod metadata;
 pub mod provenance;
 mod release;
+mod search;
 mod version;
 mod yaml;
 
 pub use constraint::{Constraint, InvalidConstraint};
+pub use diff::{Change, Difference, FieldChange, FileChange, difference};
 pub use index::{Index, Rank};
 pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, record};
+pub use search::{InvalidTerms, Relevance, Searchable, Terms};
 pub use version::{is_strict, lax, precedence, version_of_tag};
