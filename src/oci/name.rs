@@ -1,5 +1,6 @@
 //! Names of repositories and of the namespaces that hold them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,6 +93,13 @@ impl Namespace {
     /// The folder of the namespace in the store. No component of a name begins with `_`, so `_root` is free.
     pub fn key(&self) -> &str {
         if self.0.is_empty() { "_root" } else { &self.0 }
+    }
+}
+
+/// Names are in the byte order of their text, so a listing can go on after any text.
+impl Borrow<str> for RepositoryName {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

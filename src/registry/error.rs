@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::uploads::Session;
 use crate::backend::BackendError;
+use crate::chart::InvalidConstraint;
 use crate::journal::{JournalError, ProposeError, Refusal};
 use crate::oci::{ChartFile, Digest, ManifestError, Namespace, Reference, RepositoryName};
 
@@ -20,6 +21,22 @@ pub enum Error {
     NamespaceUnknown(Namespace),
     #[error("there is no {0} here: index.yaml lists what there is")]
     ChartFileUnknown(ChartFile),
+    #[error("there is no chart {0}: nothing that an index lists was pushed to it")]
+    ChartUnknown(RepositoryName),
+    #[error("there is no version {version} of the chart {repository}")]
+    VersionUnknown { repository: RepositoryName, version: String },
+    #[error("`last` is no version: it is the last one of the page before")]
+    VersionInvalid,
+    #[error("no version of the chart {repository} satisfies {constraint:?}")]
+    NoVersion { repository: RepositoryName, constraint: String },
+    #[error(transparent)]
+    ConstraintInvalid(#[from] InvalidConstraint),
+    #[error("{0}")]
+    SearchInvalid(String),
+    #[error("this version of the chart has no {0}")]
+    FileUnknown(&'static str),
+    #[error("the package of this version cannot be looked into: {0}")]
+    PackageUnreadable(String),
     #[error("the index could not be made")]
     Index,
     #[error("blob {0} is not in this repository")]

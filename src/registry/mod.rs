@@ -5,6 +5,7 @@
 //! futures run on the runtime of the caller, which must be the one that owns the backend.
 
 mod blobs;
+mod browse;
 mod catalog;
 mod charts;
 mod content;
@@ -12,10 +13,14 @@ mod error;
 mod index;
 mod manifests;
 mod mount;
+mod namespaces;
 mod objects;
+mod overview;
+mod packages;
 mod policy;
 mod reader;
 mod referrers;
+mod search;
 mod tags;
 mod uploads;
 
@@ -30,15 +35,19 @@ use crate::journal::{Change, Journals, Outcome, Proposal, State, keys};
 use crate::oci::{Namespace, RepositoryName};
 
 pub use blobs::Blob;
+pub use browse::{ListedChart, Listing, Version};
 pub use catalog::CatalogPage;
 pub use charts::StoredChartFile;
 pub use error::{BodyError, Error};
 pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
 pub use mount::Mounted;
+pub use namespaces::NamespacePage;
+pub use overview::Chart;
 pub use policy::Policy;
 pub use reader::BlobReader;
 pub use referrers::{Referrers, ReferrersPage};
+pub use search::Found;
 pub use tags::TagPage;
 pub use uploads::{BodySource, Progress, Session};
 
@@ -50,6 +59,10 @@ pub struct Registry {
     limits: Limits,
     bodies: content::Cache,
     indexes: index::Indexes,
+    overviews: overview::Overviews,
+    packages: packages::Packages,
+    /// Searches through all namespaces that may run at once.
+    searches: tokio::sync::Semaphore,
     uploads: uploads::Uploads,
 }
 
@@ -64,11 +77,22 @@ pub struct Limits {
     pub cache: u64,
     /// Indexes of chart repositories that are kept rendered.
     pub indexes: u64,
+    /// Charts of namespaces that are kept in order, with what a search looks at.
+    pub overviews: u64,
+    /// Packages that were looked into.
+    pub packages: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { extent: 8 << 20, upload_memory: 64 << 20, cache: 64 << 20, indexes: 256 << 20 }
+        Self {
+            extent: 8 << 20,
+            upload_memory: 64 << 20,
+            cache: 64 << 20,
+            indexes: 256 << 20,
+            overviews: 128 << 20,
+            packages: 32 << 20,
+        }
     }
 }
 
@@ -98,8 +122,22 @@ impl Registry {
     ) -> Arc<Self> {
         let bodies = content::cache(limits.cache);
         let indexes = index::indexes(limits.indexes);
+        let overviews = overview::overviews(limits.overviews);
+        let packages = packages::Packages::new(limits.packages);
+        let searches = tokio::sync::Semaphore::new(1);
         let uploads = uploads::Uploads::new(limits.upload_memory);
-        Arc::new(Self { journals, backend, clock, limits, bodies, indexes, uploads })
+        Arc::new(Self {
+            journals,
+            backend,
+            clock,
+            limits,
+            bodies,
+            indexes,
+            overviews,
+            packages,
+            searches,
+            uploads,
+        })
     }
 
     /// Whether the store answers: reads one byte of it.

@@ -138,8 +138,18 @@ fn of_route(reason: Reason) -> StatusCode {
 
 fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
     match error {
-        Error::NameUnknown(_) | Error::NamespaceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
-        Error::ChartFileUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        Error::NameUnknown(_) | Error::NamespaceUnknown(_) | Error::ChartUnknown(_) => {
+            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+        }
+        Error::VersionUnknown { .. } | Error::NoVersion { .. } => {
+            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+        Error::VersionInvalid | Error::ConstraintInvalid(_) | Error::SearchInvalid(_) => {
+            (StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
+        Error::ChartFileUnknown(_) | Error::FileUnknown(_) | Error::PackageUnreadable(_) => {
+            (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
         Error::Index => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         Error::BlobUnknown(_) | Error::Damaged(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
         Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
