@@ -1,5 +1,6 @@
 //! Every integration test in one binary: it links once and shares `support`.
 
+mod api;
 mod bad_input;
 mod client;
 mod clients;

@@ -38,5 +38,8 @@ pub use pattern::{InvalidPattern, TagPattern};
 pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;
-pub use route::{Access, Action, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, below_v2, route};
+pub use route::{
+    Access, Action, ApiAction, MAX_PAGE, MAX_TAGS_PAGE, Page, Reason, Refusal, View, below_api, below_v2,
+    route,
+};
 pub use tag::{InvalidTag, Tag};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use actix_http::{Method, StatusCode};
 use tracing::{Level, enabled, info};
 
-use crate::oci::Action;
+use crate::oci::{Action, ApiAction};
 
 /// The target of access lines, for log filters.
 pub const TARGET: &str = "charthouse::access";
@@ -47,10 +47,15 @@ impl Line {
         self.kind = action.kind();
         self.repository = match action {
             Action::ChartIndex { namespace } | Action::ChartFile { namespace, .. } => namespace.to_string(),
+            Action::Api(ApiAction::Charts { namespace, .. }) => namespace.to_string(),
+            Action::Api(ApiAction::Search { namespace: Some(namespace), .. }) => namespace.to_string(),
             _ => action.repository().map(ToString::to_string).unwrap_or_default(),
         };
         self.reference = match action {
             Action::ChartFile { file, .. } => file.to_string(),
+            Action::Api(ApiAction::Version { version, .. } | ApiAction::View { version, .. }) => {
+                version.to_string()
+            }
             Action::GetManifest { reference, .. }
             | Action::HeadManifest { reference, .. }
             | Action::PutManifest { reference, .. }

@@ -4,7 +4,7 @@ use super::ask::Ask;
 use super::error::Failure;
 use super::oci::{blobs, lists, manifests, ping, uploads};
 use super::reply::Reply;
-use super::repository;
+use super::{api, repository};
 use crate::oci::Action;
 
 pub(super) async fn answer(ask: &mut Ask<'_>, action: &Action) -> Result<Reply, Failure> {
@@ -42,5 +42,6 @@ pub(super) async fn answer(ask: &mut Ask<'_>, action: &Action) -> Result<Reply, 
         Action::CancelUpload { repository, session } => uploads::cancel(ask, repository, session).await,
         Action::ChartIndex { namespace } => repository::index(ask, namespace).await,
         Action::ChartFile { namespace, file } => repository::file(ask, namespace, file).await,
+        Action::Api(action) => api::answer(ask, action).await,
     }
 }

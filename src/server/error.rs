@@ -15,7 +15,7 @@ use super::reply::{Reply, set, set_text, whole};
 use crate::journal::{JournalError, Refusal};
 use crate::oci::{
     ErrorCode, InvalidDigest, InvalidEntityTag, InvalidUploadRange, Reason, Refusal as Misrouted,
-    RepositoryName, below_v2, error_body,
+    RepositoryName, below_api, below_v2, error_body,
 };
 use crate::registry::Error;
 
@@ -51,7 +51,7 @@ pub(super) enum Failure {
 /// How a refusal is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As the distribution API has it.
+    /// As the distribution API has it, and the JSON API.
     Json,
     /// For people: clients of a chart repository show it as it is.
     Text,
@@ -59,7 +59,7 @@ pub(super) enum Form {
 
 impl Form {
     pub(super) fn of(path: &str) -> Self {
-        if below_v2(path).is_some() { Self::Json } else { Self::Text }
+        if below_v2(path).or(below_api(path)).is_some() { Self::Json } else { Self::Text }
     }
 }
 

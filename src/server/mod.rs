@@ -4,6 +4,7 @@
 //! on by `auth`, and is answered by the face its action belongs to.
 
 mod access_log;
+mod api;
 mod ask;
 mod body;
 mod conditions;

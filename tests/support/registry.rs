@@ -115,7 +115,8 @@ pub fn next_page(response: &Response) -> Option<String> {
     let link = response.header("link")?;
     let target = link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
     let target = target.unwrap_or_else(|| panic!("not a Link to the next page: {link}"));
-    assert!(target.starts_with("/v2/"), "Link is not a path under /v2/: {link}");
+    let is_ours = ["/v2/", "/-/api/v1/"].iter().any(|path| target.starts_with(path));
+    assert!(is_ours, "Link is not a path of the API: {link}");
     Some(target.to_owned())
 }
 

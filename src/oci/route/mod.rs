@@ -3,6 +3,9 @@
 //! Works on the raw path, without regular expressions: repository names contain slashes, and what a proxy and this
 //! server might read differently (escapes, empty components, dots) is refused.
 
+mod api;
+#[cfg(test)]
+mod api_tests;
 #[cfg(test)]
 mod corpus;
 mod query;
@@ -20,6 +23,7 @@ use super::reference::{InvalidReference, Reference};
 use super::tag::Tag;
 use query::Query;
 
+pub use api::{ApiAction, View, below_api};
 pub use query::Page;
 
 /// The most entries of a page. Renovate asks for 10,000 tags; a page of 10,000 tags stays under the 4 MiB that clients
@@ -109,6 +113,8 @@ pub enum Action {
         namespace: Namespace,
         file: ChartFile,
     },
+    /// Of the JSON API.
+    Api(ApiAction),
 }
 
 /// What an action does to a repository, for authorisation.
@@ -141,6 +147,9 @@ pub enum Reason {
 /// The action of a request. `path` and `query` are as they stand on the wire; `reserved` is the first component of
 /// the health check's path, which no repository may have.
 pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> Result<Action, Refusal> {
+    if let Some(rest) = below_api(path) {
+        return api::route(method, path, rest, query, reserved);
+    }
     let Some(rest) = below_v2(path) else { return repository::route(method, path, reserved) };
     check_length(path)?;
     check_plain(rest)?;
@@ -364,6 +373,7 @@ impl Action {
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Ping | Self::Catalog { .. } | Self::ChartIndex { .. } | Self::ChartFile { .. } => None,
+            Self::Api(action) => action.repository(),
             Self::Tags { repository, .. }
             | Self::Referrers { repository, .. }
             | Self::GetManifest { repository, .. }
@@ -402,6 +412,7 @@ impl Action {
             Self::CancelUpload { .. } => "upload.cancel",
             Self::ChartIndex { .. } => "chart.index",
             Self::ChartFile { .. } => "chart.file",
+            Self::Api(action) => action.kind(),
         }
     }
 
@@ -417,6 +428,7 @@ impl Action {
             | Self::HeadBlob { .. }
             | Self::ChartIndex { .. }
             | Self::ChartFile { .. } => Access::Read,
+            Self::Api(action) => action.access(),
             Self::PutManifest { .. }
             | Self::StartUpload { .. }
             | Self::UploadStatus { .. }

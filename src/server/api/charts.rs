@@ -1,0 +1,39 @@
+//! One chart, one version of it, and the version that satisfies a constraint.
+
+use super::{json, tag_of, tagged};
+use crate::oci::{RepositoryName, Tag};
+use crate::registry::Version;
+use crate::server::ask::Ask;
+use crate::server::error::Failure;
+use crate::server::headers::JSON;
+use crate::server::reply::Reply;
+
+pub(super) async fn chart(ask: &Ask<'_>, repository: &RepositoryName) -> Result<Reply, Failure> {
+    let (listed, revision) = ask.registry().chart(repository).await?;
+    Ok(tagged(ask, tag_of(revision), JSON, || json::chart(&listed)))
+}
+
+pub(super) async fn version(
+    ask: &Ask<'_>,
+    repository: &RepositoryName,
+    version: &Tag,
+) -> Result<Reply, Failure> {
+    let version = ask.registry().version(repository, version).await?;
+    Ok(answer(ask, &version))
+}
+
+pub(super) async fn resolve(
+    ask: &Ask<'_>,
+    repository: &RepositoryName,
+    constraint: Option<&str>,
+    devel: bool,
+) -> Result<Reply, Failure> {
+    let version = ask.registry().resolve(repository, constraint, devel).await?;
+    Ok(answer(ask, &version))
+}
+
+/// Its tag may come to name another manifest of the same package, which changes no release.
+fn answer(ask: &Ask<'_>, version: &Version) -> Reply {
+    let tag = format!("{}-{}", tag_of(version.revision), version.manifest);
+    tagged(ask, tag, JSON, || json::version(version))
+}

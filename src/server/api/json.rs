@@ -1,0 +1,94 @@
+//! Charts and versions as JSON. Metadata is kept as the JSON that an index lists, and goes out as it is.
+
+use std::fmt::Write;
+
+use crate::journal::Release;
+use crate::oci::Digest;
+use crate::registry::{ListedChart, Version};
+
+/// A version as it is listed.
+pub(super) fn release(release: &Release) -> String {
+    entry(release, None)
+}
+
+pub(super) fn version(version: &Version) -> String {
+    entry(&version.release, Some(&version.manifest))
+}
+
+/// A chart with its newest version.
+pub(super) fn chart(listed: &ListedChart) -> String {
+    let ListedChart { repository, chart } = listed;
+    let (name, namespace, count) = (repository.base(), repository.namespace(), chart.versions.len());
+    let newest = release(&chart.newest);
+    format!(
+        r#"{{"repository":"{repository}","namespace":"{namespace}","name":"{name}","versions":{count},"newest":{newest}}}"#
+    )
+}
+
+/// `{"<head>"..., "<name>":[entry,...]}`; `head` is what stands before the list, with a comma behind it.
+pub(super) fn list(head: &str, name: &str, entries: impl IntoIterator<Item = String>) -> String {
+    let mut text = format!("{{{head}\"{name}\":[");
+    for (at, entry) in entries.into_iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(&entry);
+    }
+    text.push_str("]}");
+    text
+}
+
+/// Versions, tags, digests and times have no character to escape.
+fn entry(release: &Release, manifest: Option<&Digest>) -> String {
+    let chart = &release.chart;
+    let (version, tag) = (&chart.version, chart.version.replace('+', "_"));
+    let mut text = format!(
+        r#"{{"version":"{version}","tag":"{tag}","created":"{}","digest":"{}","signed":{}"#,
+        release.since,
+        chart.package,
+        chart.provenance.is_some()
+    );
+    if let Some(manifest) = manifest {
+        // A text takes whatever is written.
+        write!(text, r#","manifest":"{manifest}""#).unwrap_or_default();
+    }
+    text.push_str(",\"metadata\":");
+    text.push_str(&chart.metadata);
+    text.push('}');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::chart::{self, Metadata};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_version_is_json_whatever_its_metadata_says() {
+        let description = "\"\\\u{0}\u{1b}[31m\u{202e}\u{2028}\n ü";
+        let config = json!({"name": "app", "version": "1.0.0+b", "description": description}).to_string();
+        let metadata = Metadata::read(config.as_bytes()).unwrap();
+        let package = Digest::sha256(b"package");
+        let chart = chart::Release::new(&metadata, package.clone(), Some(Digest::sha256(b""))).unwrap();
+        let listed = Release { chart: Arc::new(chart), since: Timestamp::from_micros(0) };
+        let read: Value = serde_json::from_str(&release(&listed)).unwrap();
+        let expected = json!({
+            "version": "1.0.0+b", "tag": "1.0.0_b", "created": "1970-01-01T00:00:00.000000Z", "digest": package,
+            "signed": true, "metadata": {"name": "app", "version": "1.0.0+b", "description": description},
+        });
+        assert_eq!(read, expected);
+        let text = release(&listed);
+        assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text}");
+    }
+
+    #[test]
+    fn a_list_has_commas_between_its_entries() {
+        assert_eq!(list("", "a", []), r#"{"a":[]}"#);
+        assert_eq!(list(r#""b":1,"#, "a", ["1".into(), "2".into()]), r#"{"b":1,"a":[1,2]}"#);
+    }
+}

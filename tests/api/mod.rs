@@ -1,0 +1,102 @@
+//! The JSON API, `/-/api/v1/...`: what its description and docs/api.md promise, on every backend.
+
+mod charts;
+mod docs;
+mod hostile;
+mod openapi;
+mod pages;
+mod replicas;
+mod schema;
+mod search;
+mod views;
+
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+
+use crate::support::app::TestServer;
+use crate::support::artifact::{
+    Blob, Document, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, IMAGE_MANIFEST, Image,
+};
+use crate::support::http::{Request, Response};
+use crate::support::registry::assert_status;
+
+const API: &str = "/-/api/v1";
+
+/// A chart whose package has its metadata as Chart.yaml, and `files` beside it.
+fn packaged(metadata: &Value, files: &[(&str, &str)], signed: bool) -> Image {
+    let chart_yaml = metadata.to_string();
+    let mut archive = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast()));
+    let name = metadata["name"].as_str().expect("a name");
+    for (path, content) in [("Chart.yaml", chart_yaml.as_str())].iter().chain(files) {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, format!("{name}/{path}"), content.as_bytes()).expect("an archive");
+    }
+    let package = archive.into_inner().and_then(|gzip| gzip.finish()).expect("an archive");
+    image(metadata, package, signed)
+}
+
+fn image(metadata: &Value, package: Vec<u8>, signed: bool) -> Image {
+    let (config, package) = (Blob::new(metadata.to_string()), Blob::new(package));
+    let provenance = Blob::new(format!("provenance of {metadata}"));
+    let mut layers = vec![package.descriptor(HELM_CHART)];
+    let mut blobs = vec![config.clone(), package];
+    if signed {
+        layers.push(provenance.descriptor(HELM_PROVENANCE));
+        blobs.push(provenance);
+    }
+    let manifest = json!({"schemaVersion": 2, "config": config.descriptor(HELM_CONFIG), "layers": layers});
+    Image { blobs, manifest: Document::new(IMAGE_MANIFEST, &manifest) }
+}
+
+/// Metadata of a chart, with the fields of `more`.
+fn metadata(name: &str, version: &str, more: Value) -> Value {
+    let mut metadata = json!({"apiVersion": "v2", "name": name, "version": version});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        metadata[key] = value.clone();
+    }
+    metadata
+}
+
+/// Pushes a version of a chart, and returns what was pushed.
+async fn push(server: &TestServer, repository: &str, version: &str, more: Value) -> Image {
+    let name = repository.rsplit('/').next().expect("a name");
+    let chart = packaged(&metadata(name, version, more), &[], false);
+    server.push_image(repository, &version.replace('+', "_"), &chart).await;
+    chart
+}
+
+/// The answer to GET, whose headers are those of every good answer, and to HEAD alike.
+async fn get(server: &TestServer, target: &str) -> Response {
+    let target = format!("{API}{target}");
+    let answer = server.get(&*target).await;
+    assert_status(&answer, 200);
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{target}");
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"), "{target}");
+    let tag = answer.header("etag").expect("an entity tag");
+    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "{target}: {tag}");
+    let head = server.head(&*target).await;
+    assert_status(&head, 200);
+    for name in ["content-type", "content-length", "etag", "link"] {
+        assert_eq!(head.header(name), answer.header(name), "{target}: {name}");
+    }
+    let unchanged = server.send(Request::get(&*target).header("If-None-Match", tag)).await;
+    assert_status(&unchanged, 304);
+    assert_eq!((unchanged.header("etag"), &unchanged.body[..]), (Some(tag), &b""[..]), "{target}");
+    answer
+}
+
+async fn json_of(server: &TestServer, target: &str) -> Value {
+    let answer = get(server, target).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{target}");
+    answer.json()
+}
+
+/// What a list has at `pointer` in each entry of `field`.
+async fn listed(server: &TestServer, target: &str, field: &str, pointer: &str) -> Vec<String> {
+    let answer = json_of(server, target).await;
+    let entries = answer[field].as_array().expect(field).iter();
+    entries.map(|entry| entry.pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned()).collect()
+}
