@@ -2,7 +2,7 @@
 //! of some 64 KiB, and a change renders anew the leaf it falls in. The bytes depend on what is listed, and not on the
 //! order of changes (HELM.md section 3.1).
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -23,23 +23,38 @@ pub struct Index {
 }
 
 /// The place of a version among those of its chart: the highest comes first. Versions that Helm takes for equal
-/// (`1.0.0+a` and `1.0.0+b`, `1.0` and `1.0.0`) have an order, too.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank(Reverse<(Version, Tag)>);
+/// (`1.0.0+a` and `1.0.0+b`, `1.0` and `1.0.0`) stand by their tags, the last first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rank {
+    version: Version,
+    tag: Tag,
+}
 
 impl Rank {
     /// The place of the version that `tag` stands for; `None` if it stands for none.
     pub fn of(tag: &Tag) -> Option<Self> {
         let version = version::lax(&version::version_of_tag(tag.as_str()))?;
-        Some(Self(Reverse((version, tag.clone()))))
+        Some(Self { version, tag: tag.clone() })
     }
 
     pub fn version(&self) -> &Version {
-        &self.0.0.0
+        &self.version
     }
 
     pub fn tag(&self) -> &Tag {
-        &self.0.0.1
+        &self.tag
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        version::precedence(&other.version, &self.version).then_with(|| other.tag.cmp(&self.tag))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -255,9 +270,9 @@ mod tests {
             "2.0.0-rc.10",
             "2.0.0-rc.2",
             "2.0.0-alpha",
+            "v1.0.0",
             "1.0.0+b",
             "1.0.0+a",
-            "v1.0.0",
             "1.0.0",
             "1.0",
             "0.9",

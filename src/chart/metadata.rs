@@ -15,6 +15,9 @@ pub const MAX_METADATA: usize = 128 * 1024;
 /// YAML readers find the end of a key within 1,024 characters or not at all.
 const MAX_KEY: usize = 1_000;
 
+/// Umbrella charts have some hundred values. A list of short ones would take many times its size in memory.
+const MAX_VALUES: usize = 4_000;
+
 /// Unknown fields are passed over; a missing field is as good as an empty one, as in Go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -105,6 +108,8 @@ pub enum InvalidMetadata {
     Yaml(String),
     #[error("{0}")]
     Field(String),
+    #[error("it has more than {MAX_VALUES} values")]
+    ManyValues,
     #[error("it has no name")]
     NameMissing,
     #[error(
@@ -145,6 +150,9 @@ impl Metadata {
     pub fn read(config: &[u8]) -> Result<Self, InvalidMetadata> {
         // No field is named: Go takes keys in any case, but charts may have keys of their own.
         json::check(config, &[])?;
+        if json::values(config) > MAX_VALUES {
+            return Err(InvalidMetadata::ManyValues);
+        }
         let Object(metadata): Object<Self> =
             serde_json::from_slice(config).map_err(InvalidMetadata::field)?;
         metadata.check()?;
@@ -309,6 +317,9 @@ mod tests {
             let refusal = Metadata::read(config.as_bytes()).expect_err(&config).to_string();
             assert!(refusal.contains(expected), "{config}: {refusal}");
         }
+        let many = with("keywords", json!(vec![""; MAX_VALUES]));
+        let refusal = Metadata::read(many.as_bytes()).unwrap_err();
+        assert!(matches!(refusal, InvalidMetadata::ManyValues), "{refusal}");
         let large = with("description", json!("d".repeat(MAX_METADATA)));
         let refusal = Metadata::read(large.as_bytes()).unwrap().render().unwrap_err();
         assert!(matches!(refusal, InvalidMetadata::TooLarge), "{refusal}");

@@ -216,6 +216,21 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// How many values a document has at the most: fields, elements of arrays and arrays. A reader keeps some hundred bytes
+/// for each, however short it is written. The document is known to be JSON.
+pub fn values(json: &[u8]) -> usize {
+    let mut values = 1;
+    let mut rest = json.iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'"' => skip_string(&mut rest),
+            b',' | b'{' | b'[' => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
 /// The most characters in a row, outside of strings, that can belong to a number. The document is known to be JSON.
 fn longest_number(json: &[u8]) -> usize {
     let (mut longest, mut run) = (0, 0);

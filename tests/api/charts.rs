@@ -7,6 +7,7 @@ use crate::support::app::on_every_backend;
 use crate::support::artifact;
 use crate::support::http::Request;
 use crate::support::registry::{assert_refused, assert_status, manifest_path};
+use crate::support::release::Release;
 
 #[tokio::test]
 async fn a_chart_is_shown_with_its_newest_version() {
@@ -64,7 +65,7 @@ async fn versions_are_listed_from_the_highest_down() {
         for version in ["1.2", "1.10.0", "1.9.0", "v1.9.5", "2.0.0-rc.1", "1.9.0+b"] {
             push(&server, "team/app", version, json!({})).await;
         }
-        let chart = artifact::chart(&metadata("app", "1.10.0", json!({})));
+        let chart = Release::new(&metadata("app", "1.10.0", json!({}))).image();
         server.push_image("team/app", "latest", &chart).await;
         let versions = listed(&server, "/charts/team/app/-/versions", "versions", "/version").await;
         assert_eq!(versions, ["2.0.0-rc.1", "1.10.0", "v1.9.5", "1.9.0+b", "1.9.0", "1.2"]);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{API, metadata, push};
 use crate::support::app::{Kind, TestServer, on_every_backend};
-use crate::support::artifact::chart;
 use crate::support::registry::{assert_status, next_page};
+use crate::support::release::Release;
 
 const CHARTS: [&str; 8] = ["a/app", "a/app-x", "a/web", "a-b/app", "a/b/app", "app", "b/app", "z/app"];
 
@@ -84,7 +84,7 @@ async fn a_page_of_large_metadata_ends_early() {
     let description = "d".repeat(120_000);
     for n in 0..60 {
         let metadata = metadata("app", &format!("1.0.{n}"), json!({"description": description}));
-        server.push_image("team/app", &format!("1.0.{n}"), &chart(&metadata)).await;
+        server.push_image("team/app", &format!("1.0.{n}"), &Release::new(&metadata).image()).await;
     }
     let (all, pages) = server.pages(&format!("{API}/charts/team/app/-/versions?n=1000"), "versions").await;
     assert_eq!((all.len(), pages), (60, 3));

@@ -14,7 +14,7 @@ async fn what_one_acknowledged_the_other_shows_at_once() {
         let version = format!("1.{n}.0");
         push(pushing, "team/app", &version, json!({"keywords": [version]})).await;
         let newest = listed(reading, "/charts?namespace=team", "charts", "/newest/version").await;
-        assert_eq!(newest, [version.clone()]);
+        assert_eq!(newest, [version.as_str()]);
         let found = listed(reading, &format!("/search?q={version}"), "charts", "/repository").await;
         assert_eq!(found, ["team/app"]);
         let resolved = json_of(reading, "/charts/team/app/-/resolve?version=1.x").await;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::helm::Helm;
 use super::with_each_helm;
 use crate::support::charts::{Packed, pack, root, unfold};
+use crate::support::http;
 use crate::support::server::Server;
 
 const PROVENANCE: &str = "signed-1.0.0.tgz.prov";
@@ -258,10 +259,10 @@ fn a_repository_without_charts_can_be_added(helm: &Helm) {
     let server = Server::in_memory();
     // Released versions stay; this one is a candidate.
     push(helm, &server, "/team", "app-2.0.0-rc.1");
-    let tag = format!("http://{}/v2/team/app/manifests/2.0.0-rc.1", server.host());
+    let delete = http::Request::delete("/v2/team/app/manifests/2.0.0-rc.1");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let deleted = runtime.block_on(async { reqwest::Client::new().delete(tag).send().await });
-    assert_eq!(deleted.expect("a reply").status().as_u16(), 202);
+    let deleted = runtime.block_on(http::send(server.address(), &delete));
+    assert_eq!(deleted.expect("a reply").status, 202);
     helm.add("team", &url(&server, "/team"));
     assert_eq!(helm.search(&[]), [] as [&str; 0]);
     server.stop();
