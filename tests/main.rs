@@ -8,6 +8,7 @@ mod commands;
 mod conformance;
 mod durability;
 mod fixtures;
+mod museum;
 mod repository;
 mod rooms;
 mod support;

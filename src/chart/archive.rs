@@ -214,6 +214,11 @@ impl Package {
         self.content("values.yaml")
     }
 
+    /// The first document of `values.yaml`; `None` for what is no YAML.
+    pub fn values_as_json(&self) -> Option<serde_json::Value> {
+        super::chart_yaml::parse(self.values()?).ok()
+    }
+
     pub fn schema(&self) -> Option<&[u8]> {
         self.content("values.schema.json")
     }

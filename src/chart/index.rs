@@ -101,8 +101,8 @@ impl Index {
 
 const BETWEEN: Bytes = Bytes::from_static(b",\n");
 
-/// One version of the list, on a line of its own.
-fn entry(release: &Release, since: Timestamp) -> String {
+/// One version of the list as JSON, on one line: since `since` it is what it is.
+pub fn entry(release: &Release, since: Timestamp) -> String {
     let Release { name, version, package, metadata, .. } = release;
     let fields = metadata.strip_suffix('}').unwrap_or(metadata);
     // A name of a repository, a version and a digest have no character to escape.

@@ -1,7 +1,9 @@
 //! Charts: metadata, versions, releases and the index of a repository. No I/O, no async.
 
 pub mod archive;
+mod artifact;
 mod chart_yaml;
+mod config;
 mod constraint;
 mod diff;
 mod index;
@@ -12,9 +14,11 @@ mod search;
 mod version;
 mod yaml;
 
+pub use artifact::{Artifact, Named};
+pub use config::Config;
 pub use constraint::{Constraint, InvalidConstraint};
 pub use diff::{Change, Difference, FieldChange, FileChange, difference};
-pub use index::{Index, Rank};
+pub use index::{Index, Rank, entry};
 pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, record};
 pub use search::{InvalidTerms, Relevance, Searchable, Terms};

@@ -8,7 +8,6 @@ mod auth;
 mod body;
 mod chart;
 mod choose;
-mod config;
 mod copy;
 mod diff;
 mod error;

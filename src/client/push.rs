@@ -9,14 +9,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::body::Body;
-use super::config::{Config, as_go_writes};
 use super::error::ClientError;
 use super::files::{self, FileSource};
 use super::progress::{Bar, Progress};
 use super::reference::{ChartReference, Place, tag_of};
 use super::registry::{Registry, Stored};
 use crate::chart::provenance::MAX_PROVENANCE;
-use crate::oci::{Digest, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, MediaType, OCI_MANIFEST, Reference};
+use crate::chart::{Artifact, Config, Named};
+use crate::oci::{Digest, MediaType, OCI_MANIFEST, Reference};
 
 /// A package that is ready to go: everything is hashed, nothing was sent.
 pub struct Prepared {
@@ -54,9 +54,11 @@ impl Prepared {
         })?;
         let tag = tag_of(&config.version).map_err(|why| wrong(&why))?;
         let provenance = files::read(&with_suffix(path, ".prov"), MAX_PROVENANCE as u64)?;
-        let config_json = config.to_json();
-        let created = created(package.modified);
-        let manifest = manifest(&config, &config_json, &package, provenance.as_deref(), &created)?;
+        let named = Named { digest: package.digest.clone(), size: package.length };
+        let signature = provenance.as_deref().map(Named::of);
+        let artifact = Artifact::new(&config, named, signature, &created(package.modified));
+        let media_type = MediaType::parse(OCI_MANIFEST).map_err(|why| ClientError::Unfit(why.to_string()))?;
+        let (config_json, manifest) = (artifact.config, Stored::of(artifact.manifest, media_type));
         let target = ChartReference { host: place.host.clone(), repository, tag: Some(tag), digest: None };
         Ok(Self { config, target, config_json, package, provenance, manifest })
     }
@@ -98,44 +100,6 @@ impl Prepared {
 fn created(modified: i64) -> String {
     let at = OffsetDateTime::from_unix_timestamp(modified).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).unwrap_or_default()
-}
-
-fn manifest(
-    config: &Config,
-    config_json: &str,
-    package: &FileSource,
-    provenance: Option<&[u8]>,
-    created: &str,
-) -> Result<Stored, ClientError> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Written<'a> {
-        schema_version: u8,
-        config: Layer,
-        layers: Vec<Layer>,
-        annotations: &'a std::collections::BTreeMap<String, String>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Layer {
-        media_type: &'static str,
-        digest: Digest,
-        size: u64,
-    }
-    let of_bytes = |media_type, bytes: &[u8]| Layer {
-        media_type,
-        digest: Digest::sha256(bytes),
-        size: bytes.len() as u64,
-    };
-    let mut layers =
-        vec![Layer { media_type: HELM_CHART, digest: package.digest.clone(), size: package.length }];
-    layers.extend(provenance.map(|bytes| of_bytes(HELM_PROVENANCE, bytes)));
-    layers.sort_by(|one, other| one.digest.cmp(&other.digest));
-    let config_layer = of_bytes(HELM_CONFIG, config_json.as_bytes());
-    let annotations = &config.annotations(created);
-    let written = as_go_writes(&Written { schema_version: 2, config: config_layer, layers, annotations });
-    let media_type = MediaType::parse(OCI_MANIFEST).map_err(|why| ClientError::Unfit(why.to_string()))?;
-    Ok(Stored::of(written, media_type))
 }
 
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {

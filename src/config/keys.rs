@@ -97,6 +97,8 @@ pub const KEYS: &[Key] = keys! {
     "server.limits.keep_alive" server.limits.keep_alive;
     /// Memory for the bodies of all uploads together; uploads wait for each other when it is used up.
     "server.limits.upload_memory" server.limits.upload_memory;
+    /// The largest package that ChartMuseum's API takes; over OCI there is no limit.
+    "server.limits.package" server.limits.package;
 
     /// Where all state lives: a directory path (or file:PATH), memory: (gone at the end), or
     /// s3://bucket/prefix?endpoint=URL&region=NAME&path_style=true (no credentials inside; not in this build yet).

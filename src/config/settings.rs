@@ -54,6 +54,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Bytes of uploads held in memory, over all requests.
     pub upload_memory: ByteSize,
+    /// The largest package that ChartMuseum's API takes.
+    pub package: ByteSize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -176,6 +178,7 @@ impl Default for Limits {
             minimum_rate: ByteSize::kib(1),
             keep_alive: Duration::from_secs(75),
             upload_memory: ByteSize::mib(64),
+            package: ByteSize::mib(20),
         }
     }
 }

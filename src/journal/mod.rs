@@ -21,7 +21,7 @@ pub use layout::{Layout, OpenError};
 pub use machine::{Mode, Outcome};
 pub use op::Crc32c;
 pub use policy::{AllLoose, Firmness, TagPolicy};
-pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal};
+pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal, Replace};
 pub use state::{
     Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,
     created_at,

@@ -78,6 +78,17 @@ pub struct NewManifest {
     pub chart: Option<Arc<Release>>,
     /// Against what each of `tags` points to; without tags, against the manifest itself.
     pub condition: Condition,
+    pub replace: Replace,
+}
+
+/// Whether a tag is taken from another manifest of other content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replace {
+    #[default]
+    AsPolicySays,
+    Never,
+    /// From this one only, but from it whatever the policy says.
+    This(Digest),
 }
 
 /// Bytes for the journal to name, in order.
@@ -117,6 +128,8 @@ pub enum Refusal {
         "{tag} is released and keeps its content: it is {held}, you sent {sent}; push it under another version, or name it in policy.mutable"
     )]
     Immutable { tag: Tag, held: Digest, sent: Digest },
+    #[error("{tag} is there already, as {held}: it is replaced only if that is asked for")]
+    Taken { tag: Tag, held: Digest },
     #[error(
         "{tag} is released and stays, as {held}: set policy.delete_immutable, or name it in policy.mutable, to remove it"
     )]
@@ -226,11 +239,19 @@ fn movable_tags<'a>(
         let manifest = state.manifest(&new.repository, held).map(|entry| &entry.manifest);
         let types = [manifest.and_then(|held| held.artifact_type.as_deref()), new.artifact_type.as_deref()];
         let firmness = types.map(|artifact_type| policy.firmness(&new.repository, tag, artifact_type));
-        if firmness.iter().all(|firmness| *firmness == Firmness::Loose) {
-            movable.push(tag);
-        } else if manifest.is_none_or(|manifest| !has_content_of(manifest, new)) {
-            let (tag, held, sent) = (tag.clone(), held.clone(), new.digest.clone());
-            return Err(Refusal::Immutable { tag, held, sent });
+        let is_loose = firmness.iter().all(|firmness| *firmness == Firmness::Loose);
+        let has_content = || manifest.is_some_and(|manifest| has_content_of(manifest, new));
+        let (tag_name, held_digest) = (tag.clone(), held.clone());
+        match &new.replace {
+            Replace::This(expected) if expected == held => movable.push(tag),
+            Replace::This(_) => return Err(Refusal::Precondition(Some(held_digest))),
+            Replace::AsPolicySays if is_loose => movable.push(tag),
+            _ if has_content() => {}
+            Replace::Never => return Err(Refusal::Taken { tag: tag_name, held: held_digest }),
+            Replace::AsPolicySays => {
+                let (tag, held, sent) = (tag_name, held_digest, new.digest.clone());
+                return Err(Refusal::Immutable { tag, held, sent });
+            }
         }
     }
     Ok(movable)

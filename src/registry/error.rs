@@ -10,8 +10,10 @@ use thiserror::Error;
 use super::uploads::Session;
 use crate::backend::BackendError;
 use crate::chart::InvalidConstraint;
+use crate::chart::archive::InvalidPackage;
+use crate::chart::provenance::InvalidProvenance;
 use crate::journal::{JournalError, ProposeError, Refusal};
-use crate::oci::{ChartFile, Digest, ManifestError, Namespace, Reference, RepositoryName};
+use crate::oci::{ChartFile, Digest, InvalidName, ManifestError, Namespace, Reference, RepositoryName};
 
 #[derive(Clone, Debug, Error)]
 pub enum Error {
@@ -37,8 +39,16 @@ pub enum Error {
     FileUnknown(&'static str),
     #[error("the package of this version cannot be looked into: {0}")]
     PackageUnreadable(String),
-    #[error("the index could not be made")]
-    Index,
+    #[error("what was asked for could not be made")]
+    Panicked,
+    #[error(transparent)]
+    Package(Arc<InvalidPackage>),
+    #[error(transparent)]
+    Provenance(#[from] InvalidProvenance),
+    #[error("the chart's name {name:?} cannot be that of a repository: {error}")]
+    ChartName { name: String, error: InvalidName },
+    #[error("the chart's version {0:?} cannot be a tag: it has more than 128 characters")]
+    ChartVersion(String),
     #[error("blob {0} is not in this repository")]
     BlobUnknown(Digest),
     #[error("manifest {0} is not in this repository")]
@@ -81,6 +91,12 @@ pub struct BodyError(#[source] pub Arc<dyn std::error::Error + Send + Sync>);
 impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         Self::Store(JournalError::from(&error))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        ProposeError::Refused(refusal).into()
     }
 }
 

@@ -172,7 +172,7 @@ impl Registry {
             let shelf = shelf.clone();
             move || shelf.bring_to(&state)
         });
-        let index = made.await.map_err(|_| Error::Index)?;
+        let index = made.await.map_err(|_| Error::Panicked)?;
         // It has another weight now.
         self.indexes.insert(namespace.clone(), shelf.clone()).await;
         Ok(index)

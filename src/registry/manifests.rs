@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::content::{Kind, Stored, Wanted};
 use super::{Error, Registry, Who};
-use crate::journal::{Change, ManifestEntry, NewManifest, State};
+use crate::journal::{Change, ManifestEntry, NewManifest, Replace, State};
 use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 /// Annotations of a manifest with a subject travel in the journal up to this many bytes.
@@ -43,6 +43,7 @@ pub struct PutManifest<'a> {
     pub body: Bytes,
     /// On what each of the tags points to; without tags, on the manifest.
     pub condition: Condition,
+    pub replace: Replace,
 }
 
 /// A manifest that was stored.
@@ -117,6 +118,7 @@ impl Registry {
             subject: subject.clone(),
             chart,
             condition: put.condition,
+            replace: put.replace,
         };
         self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
         let (given, kept) = self.settled(put.repository, tags, &digest).await?;

@@ -140,7 +140,7 @@ impl Registry {
             }
             let state = state.clone();
             let made = tokio::task::spawn_blocking(move || kept.following(&state)).await;
-            made.map(|made| Op::Put(Arc::new(made))).map_err(|_| Error::Index)
+            made.map(|made| Op::Put(Arc::new(made))).map_err(|_| Error::Panicked)
         });
         Ok(made.await?.into_entry().map(|entry| entry.into_value()).unwrap_or_default())
     }

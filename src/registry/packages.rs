@@ -76,7 +76,7 @@ impl Registry {
         let from = self.package(repository, from).await?;
         let to = self.package(repository, to).await?;
         let _turn = self.turn().await?;
-        tokio::task::spawn_blocking(move || difference(&from, &to)).await.map_err(|_| Error::Index)
+        tokio::task::spawn_blocking(move || difference(&from, &to)).await.map_err(|_| Error::Panicked)
     }
 
     async fn read_package(&self, blob: Blob) -> Result<Arc<Package>, Error> {
@@ -85,7 +85,7 @@ impl Registry {
         let read = tokio::task::spawn_blocking(move || {
             Package::read_keeping(&bytes[..], &LIMITS, &|path| path.starts_with("templates/"))
         });
-        let read = read.await.map_err(|_| Error::Index)?;
+        let read = read.await.map_err(|_| Error::Panicked)?;
         read.map(Arc::new).map_err(|error| Error::PackageUnreadable(error.to_string()))
     }
 

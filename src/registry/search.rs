@@ -106,7 +106,7 @@ impl Search {
             });
             self.best(found.collect())
         };
-        tokio::task::spawn_blocking(search).await.map_err(|_| Error::Index)
+        tokio::task::spawn_blocking(search).await.map_err(|_| Error::Panicked)
     }
 
     fn merge(&self, mut best: Best, found: Best) -> Best {

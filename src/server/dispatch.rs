@@ -2,6 +2,7 @@
 
 use super::ask::Ask;
 use super::error::Failure;
+use super::museum;
 use super::oci::{blobs, lists, manifests, ping, uploads};
 use super::reply::Reply;
 use super::{api, repository};
@@ -40,6 +41,7 @@ pub(super) async fn answer(ask: &mut Ask<'_>, action: &Action) -> Result<Reply, 
             uploads::finish(ask, repository, session, digest).await
         }
         Action::CancelUpload { repository, session } => uploads::cancel(ask, repository, session).await,
+        Action::Museum(action) => museum::answer(ask, action).await,
         Action::ChartIndex { namespace } => repository::index(ask, namespace).await,
         Action::ChartFile { namespace, file } => repository::file(ask, namespace, file).await,
         Action::Api(action) => api::answer(ask, action).await,

@@ -5,6 +5,7 @@
 
 use actix_http::header::{ALLOW, CONTENT_RANGE, HeaderValue, RETRY_AFTER};
 use actix_http::{ConnectionType, StatusCode};
+use serde_json::json;
 use thiserror::Error;
 use tokio::task::JoinError;
 
@@ -38,6 +39,8 @@ pub(super) enum Failure {
     EntityTag(#[from] InvalidEntityTag),
     #[error(transparent)]
     Digest(#[from] InvalidDigest),
+    #[error("the body {0}")]
+    Form(String),
     #[error("{0}")]
     Denied(&'static str),
     #[error("the server is read-only (storage.read_only): nothing can be pushed or deleted now")]
@@ -53,13 +56,19 @@ pub(super) enum Failure {
 pub(super) enum Form {
     /// As the distribution API has it, and the JSON API.
     Json,
+    /// `{"error": "..."}`, as ChartMuseum has it.
+    Museum,
     /// For people: clients of a chart repository show it as it is.
     Text,
 }
 
 impl Form {
     pub(super) fn of(path: &str) -> Self {
-        if below_v2(path).or(below_api(path)).is_some() { Self::Json } else { Self::Text }
+        match () {
+            () if below_v2(path).or(below_api(path)).is_some() => Self::Json,
+            () if path.starts_with("/api/") => Self::Museum,
+            () => Self::Text,
+        }
     }
 }
 
@@ -75,6 +84,7 @@ impl Failure {
             Self::ContentRange(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             Self::EntityTag(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+            Self::Form(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
             Self::Failed(_) | Self::Answer(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
@@ -102,6 +112,10 @@ impl Failure {
         };
         let mut reply = match (form, own) {
             (Form::Json, _) => whole(status, JSON, error_body(code, message, own.then_some(request))),
+            (Form::Museum, true) => {
+                whole(status, JSON, json!({"error": message, "request": request}).to_string())
+            }
+            (Form::Museum, false) => whole(status, JSON, json!({"error": message}).to_string()),
             (Form::Text, true) => whole(status, TEXT, format!("{message} {request}\n")),
             (Form::Text, false) => whole(status, TEXT, format!("{message}\n")),
         };
@@ -150,7 +164,11 @@ fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
         Error::ChartFileUnknown(_) | Error::FileUnknown(_) | Error::PackageUnreadable(_) => {
             (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
         }
-        Error::Index => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        Error::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        Error::Package(_) | Error::ChartVersion(_) | Error::Provenance(_) => {
+            (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
+        }
+        Error::ChartName { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         Error::BlobUnknown(_) | Error::Damaged(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
         Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         Error::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
@@ -176,7 +194,9 @@ fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
         }
         Refusal::ReferenceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
         Refusal::Referenced(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
-        Refusal::Immutable { .. } | Refusal::Undeletable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
+        Refusal::Immutable { .. } | Refusal::Undeletable { .. } | Refusal::Taken { .. } => {
+            (StatusCode::CONFLICT, ErrorCode::Denied)
+        }
         Refusal::Precondition(_) => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
         Refusal::UploadExpired => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),

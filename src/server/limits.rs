@@ -20,6 +20,8 @@ pub struct Limits {
     pub write_stall: Duration,
     /// The largest manifest, in bytes. Clients refuse larger ones than the default.
     pub manifest: u64,
+    /// The largest package that ChartMuseum's API takes, in bytes: it is held in memory.
+    pub package: u64,
     /// How long requests in flight may go on after a signal to stop.
     pub drain: Duration,
 }
@@ -34,6 +36,7 @@ impl Limits {
             body_rate: settings.limits.minimum_rate.bytes(),
             write_stall: Duration::from_secs(60),
             manifest: 4 * 1024 * 1024,
+            package: settings.limits.package.bytes(),
             drain: settings.shutdown_timeout,
         }
     }

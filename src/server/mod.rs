@@ -18,6 +18,7 @@ mod headers;
 mod health;
 mod limits;
 mod listener;
+mod museum;
 mod oci;
 mod open;
 mod relay;

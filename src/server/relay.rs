@@ -30,6 +30,14 @@ pub(super) async fn here<F: Future>(store: &Handle, future: F) -> F::Output {
     .await
 }
 
+/// Runs `work` as a task of the store's runtime: it goes on when its client hangs up.
+pub(super) async fn task<F>(store: &Handle, work: F) -> Result<F::Output, JoinError>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    store.spawn(work).await
+}
+
 /// Runs `work` as a task of the store's runtime and hands it the request body, until it has ended or does not want more.
 pub(super) async fn with_body<F>(
     store: &Handle,

@@ -1,4 +1,4 @@
-//! docs/openapi.json against the routes, both ways, and against what the server answers.
+//! src/server/api/openapi.json against the routes, both ways, and against what the server answers.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ struct Operation {
 }
 
 fn document() -> Value {
-    serde_json::from_str(include_str!("../../docs/openapi.json")).expect("docs/openapi.json is JSON")
+    serde_json::from_str(include_str!("../../src/server/api/openapi.json")).expect("src/server/api/openapi.json is JSON")
 }
 
 fn operations(document: &Value) -> Vec<Operation> {

@@ -1,4 +1,4 @@
-//! As much of JSON Schema as docs/openapi.json uses, and no more: a keyword that is not known fails.
+//! As much of JSON Schema as src/server/api/openapi.json uses, and no more: a keyword that is not known fails.
 
 use serde_json::{Map, Value};
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use charthouse::backend::Backend;
 use charthouse::backend::faulty::Faulty;
 use charthouse::clock::{Clock, SystemClock, Timestamp};
-use charthouse::journal::{Journals, Options};
+use charthouse::journal::{Journals, Options, Replace};
 use charthouse::oci::{Condition, Digest, HELM_CHART, HELM_CONFIG, MediaType, OCI_MANIFEST};
 use charthouse::oci::{Reference, RepositoryName, Tag, UploadRange};
 use charthouse::registry::{BodyError, BodySource, Error, Limits, Mounted, Page, PutManifest, Registry, Who};
@@ -92,6 +92,7 @@ impl Client {
             media_type: MediaType::parse(OCI_MANIFEST).unwrap(),
             body: self.ledger.content(digest).0.clone(),
             condition: Condition::default(),
+            replace: Replace::AsPolicySays,
         };
         self.registry.put_manifest(put, &who()).await?;
         names.iter().for_each(|name| self.ledger.acknowledged(name, Some(digest)));

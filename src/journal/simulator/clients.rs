@@ -94,6 +94,7 @@ fn any_manifest(
         artifact_type: None,
         annotations: None,
         chart: None,
+        replace: crate::journal::Replace::AsPolicySays,
         condition: any_condition(universe, random),
     }))
 }

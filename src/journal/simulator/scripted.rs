@@ -113,6 +113,7 @@ fn annotated(name: &'static str, length: usize) -> Change {
         artifact_type: None,
         annotations: Some([("a".to_owned(), "\u{1}".repeat(length))].into()),
         chart: None,
+        replace: crate::journal::Replace::AsPolicySays,
         condition: Condition::default(),
     }))
 }

@@ -37,6 +37,7 @@ fn put(name: &str, blobs: &[&str], tags: &[&str], change: impl FnOnce(&mut NewMa
         artifact_type: None,
         annotations: None,
         chart: None,
+        replace: crate::journal::Replace::AsPolicySays,
         condition: Condition::default(),
     };
     change(&mut new);

@@ -45,6 +45,7 @@ fn manifest(body: &'static str, blobs: &[&str], tag: &str) -> Change {
         artifact_type: None,
         annotations: None,
         chart: None,
+        replace: crate::journal::Replace::AsPolicySays,
         condition: Condition::default(),
     }))
 }

@@ -8,6 +8,7 @@ mod api;
 mod api_tests;
 #[cfg(test)]
 mod corpus;
+mod museum;
 mod query;
 mod repository;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use super::tag::Tag;
 use query::Query;
 
 pub use api::{ApiAction, View, below_api};
+pub use museum::MuseumAction;
 pub use query::Page;
 
 /// The most entries of a page. Renovate asks for 10,000 tags; a page of 10,000 tags stays under the 4 MiB that clients
@@ -115,6 +117,7 @@ pub enum Action {
     },
     /// Of the JSON API.
     Api(ApiAction),
+    Museum(MuseumAction),
 }
 
 /// What an action does to a repository, for authorisation.
@@ -150,7 +153,7 @@ pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> R
     if let Some(rest) = below_api(path) {
         return api::route(method, path, rest, query, reserved);
     }
-    let Some(rest) = below_v2(path) else { return repository::route(method, path, reserved) };
+    let Some(rest) = below_v2(path) else { return elsewhere(method, path, query, reserved) };
     check_length(path)?;
     check_plain(rest)?;
     let query = Query::parse(query)?;
@@ -164,9 +167,22 @@ pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> R
     }
 }
 
+/// The action of a path that is not below `/v2`.
+fn elsewhere(method: &str, path: &str, query: Option<&str>, reserved: &str) -> Result<Action, Refusal> {
+    match below(path, "/api") {
+        Some(rest) if !rest.ends_with("/index.yaml") => museum::route(method, path, rest, query, reserved),
+        _ => repository::route(method, path, reserved),
+    }
+}
+
+/// What stands behind `prefix` in a path, if the path is that or below it.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether a path is one of the distribution API, and what stands behind `/v2` in it.
 pub fn below_v2(path: &str) -> Option<&str> {
-    path.strip_prefix("/v2").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    below(path, "/v2")
 }
 
 fn check_length(path: &str) -> Result<(), Refusal> {
@@ -372,6 +388,7 @@ fn method_of<'t, T>(method: &str, methods: &'t [(&str, T)], allow: &'static str)
 impl Action {
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
+            Self::Museum(action) => action.repository(),
             Self::Ping | Self::Catalog { .. } | Self::ChartIndex { .. } | Self::ChartFile { .. } => None,
             Self::Api(action) => action.repository(),
             Self::Tags { repository, .. }
@@ -394,6 +411,7 @@ impl Action {
     /// The name of the action in logs and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Museum(action) => action.kind(),
             Self::Ping => "ping",
             Self::Catalog { .. } => "catalog",
             Self::Tags { .. } => "tags",
@@ -418,6 +436,7 @@ impl Action {
 
     pub fn access(&self) -> Access {
         match self {
+            Self::Museum(action) => action.access(),
             Self::Ping => Access::Ping,
             Self::Catalog { .. } => Access::Catalog,
             Self::Tags { .. }

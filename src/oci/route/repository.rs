@@ -29,7 +29,7 @@ pub(super) fn route(method: &str, path: &str, reserved: &str) -> Result<Action, 
 
 const INDEX: &str = "index.yaml";
 
-fn namespace(folder: &str, reserved: &str) -> Result<Namespace, Refusal> {
+pub(super) fn namespace(folder: &str, reserved: &str) -> Result<Namespace, Refusal> {
     // The folder of the root is empty. A `/` alone is one too many, and no name.
     let text = folder.strip_prefix('/').filter(|text| !text.is_empty()).unwrap_or(folder);
     check_reserved(text, reserved)?;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::journal::Refusal;
+use crate::journal::Replace;
 use crate::oci::{Algorithm, EtagSet, OCI_INDEX};
 
 #[tokio::test]
@@ -102,6 +103,7 @@ async fn one_push_gives_many_tags() {
         media_type: MediaType::parse(OCI_MANIFEST).unwrap(),
         body: document.to_string().into(),
         condition: Condition::default(),
+        replace: Replace::AsPolicySays,
     };
     let put = registry.put_manifest(put, &who()).await.unwrap();
     assert_eq!(put.tags, [tag("1.2.3"), tag("1.2")]);
@@ -123,6 +125,7 @@ async fn preconditions_are_about_what_the_tag_points_to() {
             media_type: MediaType::parse(OCI_MANIFEST).unwrap(),
             body: document.to_string().into(),
             condition,
+            replace: Replace::AsPolicySays,
         };
         registry.put_manifest(put, &who()).await.map(|put| put.digest)
     };

@@ -207,6 +207,7 @@ async fn push_manifest(
         media_type: MediaType::parse(document["mediaType"].as_str().unwrap_or(OCI_MANIFEST)).unwrap(),
         body: document.to_string().into(),
         condition: Condition::default(),
+        replace: crate::journal::Replace::AsPolicySays,
     };
     registry.put_manifest(put, &who()).await.map(|put| put.digest)
 }

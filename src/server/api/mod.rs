@@ -19,7 +19,7 @@ use super::reply::{Reply, empty, set, set_text, whole};
 use crate::journal::Revision;
 use crate::oci::{ApiAction, Digest};
 
-const OPENAPI: &str = include_str!("../../../docs/openapi.json");
+const OPENAPI: &str = include_str!("openapi.json");
 /// Counts how answers are written: another writer makes other bytes of the same content.
 const WRITER: u32 = 1;
 

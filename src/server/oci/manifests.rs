@@ -3,6 +3,7 @@
 use actix_http::StatusCode;
 use actix_http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
+use crate::journal::Replace;
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use crate::registry::PutManifest;
 use crate::server::ask::Ask;
@@ -64,7 +65,15 @@ pub(in crate::server) async fn put(
     let media_type = media_type(&ask.head.headers)?;
     let condition = precondition(&ask.head.headers)?;
     let body = ask.body.whole(ask.services.limits.manifest).await?;
-    let put = PutManifest { repository, reference, tags, media_type, body, condition };
+    let put = PutManifest {
+        repository,
+        reference,
+        tags,
+        media_type,
+        body,
+        condition,
+        replace: Replace::AsPolicySays,
+    };
     let stored = ask.registry().put_manifest(put, &ask.who()).await?;
 
     let mut reply = empty(StatusCode::CREATED);

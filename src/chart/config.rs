@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::chart::{Dependency, ImportValue, Maintainer, Metadata};
+use super::metadata::{Dependency, ImportValue, Maintainer, Metadata};
 
 /// Chart.yaml as Helm knows it, in the order in which Go writes the fields; what is empty is left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
