@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{API, get, json_of, listed, metadata, packaged, push};
 use crate::support::app::on_every_backend;
-use crate::support::artifact;
+use crate::support::artifact::{self, HELM_CHART};
 use crate::support::http::Request;
 use crate::support::registry::{assert_refused, assert_status, manifest_path};
 use crate::support::release::Release;
@@ -23,7 +23,7 @@ async fn a_chart_is_shown_with_its_newest_version() {
         let expected = json!({
             "repository": "team/app", "namespace": "team", "name": "app", "versions": 3,
             "newest": {
-                "version": "1.10.0", "tag": "1.10.0", "created": null, "digest": newest.blobs[1].digest,
+                "version": "1.10.0", "tag": "1.10.0", "created": null, "digest": newest.layer(HELM_CHART).digest,
                 "signed": false, "metadata": metadata("app", "1.10.0", json!({"description": "An app"})),
             },
         });
@@ -65,8 +65,7 @@ async fn versions_are_listed_from_the_highest_down() {
         for version in ["1.2", "1.10.0", "1.9.0", "v1.9.5", "2.0.0-rc.1", "1.9.0+b"] {
             push(&server, "team/app", version, json!({})).await;
         }
-        let chart = Release::new(&metadata("app", "1.10.0", json!({}))).image();
-        server.push_image("team/app", "latest", &chart).await;
+        server.push_release("team/app", "latest", &Release::named("app", "1.10.0")).await;
         let versions = listed(&server, "/charts/team/app/-/versions", "versions", "/version").await;
         assert_eq!(versions, ["2.0.0-rc.1", "1.10.0", "v1.9.5", "1.9.0+b", "1.9.0", "1.2"]);
     })
@@ -76,15 +75,15 @@ async fn versions_are_listed_from_the_highest_down() {
 #[tokio::test]
 async fn a_version_with_build_metadata_is_found_however_it_is_written() {
     on_every_backend(async |server| {
-        let chart = packaged(&metadata("app", "1.2.3+b.7", json!({})), &[], true);
-        server.push_image("app", "1.2.3_b.7", &chart).await;
+        let chart = packaged(&metadata("app", "1.2.3+b.7", json!({})), &[]).provenance("signed");
+        server.push_release("app", "1.2.3_b.7", &chart).await;
         for written in ["1.2.3+b.7", "1.2.3%2Bb.7", "1.2.3%2bb.7", "1.2.3_b.7"] {
             let version = json_of(&server, &format!("/charts/app/-/versions/{written}")).await;
             assert_eq!(version["version"], "1.2.3+b.7");
             assert_eq!(version["tag"], "1.2.3_b.7");
             assert_eq!(version["signed"], true);
-            assert_eq!(version["digest"], json!(chart.blobs[1].digest));
-            assert_eq!(version["manifest"], json!(chart.manifest.digest));
+            assert_eq!(version["digest"], json!(chart.layer(HELM_CHART).digest));
+            assert_eq!(version["manifest"], json!(chart.image().manifest.digest));
         }
         for written in ["1.2.3%252Bb.7", "1.2.3%20b.7", "1.2.3%2Fb"] {
             let refused = server.get(format!("{API}/charts/app/-/versions/{written}")).await;

@@ -83,8 +83,8 @@ async fn no_text_of_a_chart_reaches_a_terminal_as_more_than_text() {
     let hostile = "a\u{1b}[2J\u{9b}31m\u{202e}b\r\n\u{0}\"\\</script>\u{feff}";
     on_every_backend(async |server| {
         let more = json!({"description": hostile, "keywords": [hostile], "annotations": {"k": hostile}});
-        let chart = packaged(&metadata("app", "1.0.0", more), &[], false);
-        server.push_image("team/app", "1.0.0", &chart).await;
+        let chart = packaged(&metadata("app", "1.0.0", more), &[]);
+        server.push_release("team/app", "1.0.0", &chart).await;
         for target in ["/charts?namespace=team", "/search?q=app", "/charts/team/app/-/versions/1.0.0"] {
             let answer = get(&server, target).await;
             let text = answer.text();

@@ -14,16 +14,14 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
 use crate::support::app::TestServer;
-use crate::support::artifact::{
-    Blob, Document, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, IMAGE_MANIFEST, Image,
-};
 use crate::support::http::{Request, Response};
 use crate::support::registry::assert_status;
+use crate::support::release::{Release, tag_of};
 
 const API: &str = "/-/api/v1";
 
 /// A chart whose package has its metadata as Chart.yaml, and `files` beside it.
-fn packaged(metadata: &Value, files: &[(&str, &str)], signed: bool) -> Image {
+fn packaged(metadata: &Value, files: &[(&str, &str)]) -> Release {
     let chart_yaml = metadata.to_string();
     let mut archive = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast()));
     let name = metadata["name"].as_str().expect("a name");
@@ -35,20 +33,7 @@ fn packaged(metadata: &Value, files: &[(&str, &str)], signed: bool) -> Image {
         archive.append_data(&mut header, format!("{name}/{path}"), content.as_bytes()).expect("an archive");
     }
     let package = archive.into_inner().and_then(|gzip| gzip.finish()).expect("an archive");
-    image(metadata, package, signed)
-}
-
-fn image(metadata: &Value, package: Vec<u8>, signed: bool) -> Image {
-    let (config, package) = (Blob::new(metadata.to_string()), Blob::new(package));
-    let provenance = Blob::new(format!("provenance of {metadata}"));
-    let mut layers = vec![package.descriptor(HELM_CHART)];
-    let mut blobs = vec![config.clone(), package];
-    if signed {
-        layers.push(provenance.descriptor(HELM_PROVENANCE));
-        blobs.push(provenance);
-    }
-    let manifest = json!({"schemaVersion": 2, "config": config.descriptor(HELM_CONFIG), "layers": layers});
-    Image { blobs, manifest: Document::new(IMAGE_MANIFEST, &manifest) }
+    Release::new(metadata).package(package)
 }
 
 /// Metadata of a chart, with the fields of `more`.
@@ -61,10 +46,10 @@ fn metadata(name: &str, version: &str, more: Value) -> Value {
 }
 
 /// Pushes a version of a chart, and returns what was pushed.
-async fn push(server: &TestServer, repository: &str, version: &str, more: Value) -> Image {
+async fn push(server: &TestServer, repository: &str, version: &str, more: Value) -> Release {
     let name = repository.rsplit('/').next().expect("a name");
-    let chart = packaged(&metadata(name, version, more), &[], false);
-    server.push_image(repository, &version.replace('+', "_"), &chart).await;
+    let chart = packaged(&metadata(name, version, more), &[]);
+    server.push_release(repository, &tag_of(version), &chart).await;
     chart
 }
 

@@ -87,11 +87,11 @@ async fn fill(server: &TestServer) {
         ("templates/a.yaml", "a\n"),
         ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.2.3\n"),
     ];
-    let chart = packaged(&metadata("app", "1.2.3", more), &files, true);
-    server.push_image("team/app", "1.2.3", &chart).await;
+    let chart = packaged(&metadata("app", "1.2.3", more), &files).provenance("signed");
+    server.push_release("team/app", "1.2.3", &chart).await;
     let files = [("values.yaml", "a: 2\n"), ("templates/a.yaml", "b\n"), ("templates/b.yaml", "b\n")];
-    let chart = packaged(&metadata("app", "1.2.4+b", json!({})), &files, false);
-    server.push_image("team/app", "1.2.4_b", &chart).await;
+    let chart = packaged(&metadata("app", "1.2.4+b", json!({})), &files);
+    server.push_release("team/app", "1.2.4_b", &chart).await;
 }
 
 #[tokio::test]

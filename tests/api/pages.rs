@@ -84,7 +84,7 @@ async fn a_page_of_large_metadata_ends_early() {
     let description = "d".repeat(120_000);
     for n in 0..60 {
         let metadata = metadata("app", &format!("1.0.{n}"), json!({"description": description}));
-        server.push_image("team/app", &format!("1.0.{n}"), &Release::new(&metadata).image()).await;
+        server.push_release("team/app", &format!("1.0.{n}"), &Release::new(&metadata)).await;
     }
     let (all, pages) = server.pages(&format!("{API}/charts/team/app/-/versions?n=1000"), "versions").await;
     assert_eq!((all.len(), pages), (60, 3));

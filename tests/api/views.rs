@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{API, get, image, json_of, metadata, packaged};
+use super::{API, get, json_of, metadata, packaged};
 use crate::support::app::{Kind, TestServer, on_every_backend};
-use crate::support::artifact::noise;
+use crate::support::artifact::{HELM_CHART, noise};
 use crate::support::http::Request;
 use crate::support::registry::{assert_refused, assert_status};
+use crate::support::release::Release;
 
 const README: &str = "# App\n\n<script>alert(1)</script>\n";
 
@@ -21,15 +22,15 @@ async fn fill(server: &TestServer) {
         ("templates/kept.yaml", "b: 1\n"),
         ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.2.3\n"),
     ];
-    let old = packaged(&metadata("app", "1.0.0", json!({"dependencies": dependency})), &files, false);
-    server.push_image("team/app", "1.0.0", &old).await;
+    let old = packaged(&metadata("app", "1.0.0", json!({"dependencies": dependency})), &files);
+    server.push_release("team/app", "1.0.0", &old).await;
     let files = [
         ("values.yaml", "replicas: 2\nimage: app\n"),
         ("templates/kept.yaml", "b: 1\n"),
         ("templates/new.yaml", "c: 1\n"),
     ];
-    let new = packaged(&metadata("app", "1.1.0+b", json!({"home": "https://app.example"})), &files, false);
-    server.push_image("team/app", "1.1.0_b", &new).await;
+    let new = packaged(&metadata("app", "1.1.0+b", json!({"home": "https://app.example"})), &files);
+    server.push_release("team/app", "1.1.0_b", &new).await;
 }
 
 #[tokio::test]
@@ -109,10 +110,10 @@ async fn the_differences_of_two_versions_are_told() {
 #[tokio::test]
 async fn a_package_that_is_none_is_listed_and_not_looked_into() {
     on_every_backend(async |server| {
-        let chart = image(&metadata("app", "1.0.0", json!({})), noise("no package", 300_000).to_vec(), false);
-        server.push_image("team/app", "1.0.0", &chart).await;
+        let chart = Release::new(&metadata("app", "1.0.0", json!({}))).package(noise("no package", 300_000));
+        server.push_release("team/app", "1.0.0", &chart).await;
         let version = json_of(&server, "/charts/team/app/-/versions/1.0.0").await;
-        assert_eq!(version["digest"], json!(chart.blobs[1].digest));
+        assert_eq!(version["digest"], json!(chart.layer(HELM_CHART).digest));
         for view in ["readme", "values", "schema", "chart", "files", "dependencies"] {
             let target = format!("{API}/charts/team/app/-/versions/1.0.0/{view}");
             let refused = server.get(&*target).await;
@@ -131,9 +132,9 @@ async fn a_bomb_is_not_unpacked() {
     let zeros = "0".repeat(4 << 20);
     let names: Vec<String> = (0..12).map(|n| format!("templates/{n}.yaml")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), zeros.as_str())).collect();
-    let bomb = packaged(&metadata("app", "1.0.0", json!({})), &files, false);
-    assert!(bomb.blobs[1].bytes.len() < 1 << 20);
-    server.push_image("team/app", "1.0.0", &bomb).await;
+    let bomb = packaged(&metadata("app", "1.0.0", json!({})), &files);
+    assert!(bomb.layer(HELM_CHART).bytes.len() < 1 << 20);
+    server.push_release("team/app", "1.0.0", &bomb).await;
     let refused = server.get(format!("{API}/charts/team/app/-/versions/1.0.0/files")).await;
     assert_refused(&refused, 404, &["BLOB_UNKNOWN"]);
     assert!(refused.text().contains("more bytes than are allowed"), "{}", refused.text());
@@ -142,8 +143,8 @@ async fn a_bomb_is_not_unpacked() {
 #[tokio::test]
 async fn a_version_that_is_gone_is_not_looked_into_though_its_package_is_kept() {
     on_every_backend(async |server| {
-        let chart = packaged(&metadata("app", "1.0.0-rc.1", json!({})), &[("values.yaml", "a: 1\n")], false);
-        server.push_image("team/app", "1.0.0-rc.1", &chart).await;
+        let chart = packaged(&metadata("app", "1.0.0-rc.1", json!({})), &[("values.yaml", "a: 1\n")]);
+        server.push_release("team/app", "1.0.0-rc.1", &chart).await;
         let target = format!("{API}/charts/team/app/-/versions/1.0.0-rc.1/values");
         let tag = server.get(&*target).await.header("etag").map(str::to_owned).expect("an entity tag");
         assert_status(&server.delete("/v2/team/app/manifests/1.0.0-rc.1").await, 202);
