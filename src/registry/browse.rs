@@ -131,15 +131,14 @@ impl Registry {
     ) -> Result<(Arc<State>, ListedChart, Revision), Error> {
         let unknown = || Error::ChartUnknown(repository.clone());
         let namespace = repository.namespace();
-        loop {
-            let state = self.journals.current(&namespace).await?.ok_or_else(unknown)?;
-            let overview = self.overview_of(&namespace, &state).await?;
-            // Somebody else may have made an overview of a newer state meanwhile: both have to tell the same.
-            if overview.revision == state.index {
-                let chart = overview.charts.get(repository).cloned().ok_or_else(unknown)?;
-                return Ok((state, ListedChart { repository: repository.clone(), chart }, overview.revision));
-            }
+        let state = self.journals.current(&namespace).await?.ok_or_else(unknown)?;
+        let mut overview = self.overview_of(&namespace, &state).await?;
+        // Somebody else may have made one of a newer state meanwhile: both have to tell the same.
+        if overview.revision != state.index {
+            overview = Arc::new(overview.following(&state));
         }
+        let chart = overview.charts.get(repository).cloned().ok_or_else(unknown)?;
+        Ok((state, ListedChart { repository: repository.clone(), chart }, overview.revision))
     }
 }
 
