@@ -11,8 +11,6 @@ ARG CHARTHOUSE_COMMIT
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY config config
-# The server shows the description of its API.
-COPY docs docs
 RUN cargo build --locked --release --bin charthouse --target x86_64-unknown-linux-musl
 # The tree of the image: scratch has no mkdir.
 RUN install -D target/x86_64-unknown-linux-musl/release/charthouse /image/usr/bin/charthouse && mkdir /image/data
