@@ -18,7 +18,8 @@ struct Operation {
 }
 
 fn document() -> Value {
-    serde_json::from_str(include_str!("../../src/server/api/openapi.json")).expect("src/server/api/openapi.json is JSON")
+    serde_json::from_str(include_str!("../../src/server/api/openapi.json"))
+        .expect("src/server/api/openapi.json is JSON")
 }
 
 fn operations(document: &Value) -> Vec<Operation> {
