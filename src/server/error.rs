@@ -66,7 +66,7 @@ impl Form {
     pub(super) fn of(path: &str) -> Self {
         match () {
             () if below_v2(path).or(below_api(path)).is_some() => Self::Json,
-            () if path.starts_with("/api/") => Self::Museum,
+            () if path.starts_with("/api/") && !path.ends_with("/index.yaml") => Self::Museum,
             () => Self::Text,
         }
     }

@@ -14,8 +14,10 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::backend::suite::{self, key, list, put};
 
+/// Waits for the lock: a process that another test starts holds a copy of its file for a moment, until it becomes the
+/// program that it is started for.
 fn open(root: &Path) -> Fs {
-    Fs::open(root, Duration::ZERO).unwrap()
+    Fs::open(root, Duration::from_secs(5)).unwrap()
 }
 
 async fn create(store: &Fs, name: &str, size: usize) -> Result<Create, BackendError> {
