@@ -38,9 +38,10 @@ impl Client {
         self.put_manifest(repository, tag, &manifest.bytes)
     }
 
-    /// The least that brings a chart, whose layer is there already, into a registry.
+    /// The least that brings a chart into a registry.
     pub fn add(&mut self, chart: &Chart) -> Result<()> {
         self.upload(&chart.repository, &chart.config)?;
+        self.upload(&chart.repository, &chart.layer)?;
         self.put_manifest(&chart.repository, &chart.tag, &chart.manifest.bytes)
     }
 

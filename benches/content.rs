@@ -1,6 +1,10 @@
 //! What is pushed: charts with the metadata of real ones, and bytes that nothing compresses.
 
+use std::io::Write;
+
 use charthouse::oci::Digest;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
@@ -38,9 +42,10 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// About 900 bytes of metadata around `layer`.
-    pub fn new(namespace: &str, name: &str, version: &str, layer: Blob) -> Self {
+    /// About 900 bytes of metadata, and a package of `size` bytes that holds them as Chart.yaml.
+    pub fn new(namespace: &str, name: &str, version: &str, size: usize) -> Self {
         let config = Blob::new(metadata(name, version).to_string().into_bytes());
+        let layer = Blob::new(package(name, &config.bytes, size));
         let manifest = json!({
             "schemaVersion": 2,
             "config": descriptor(CONFIG, &config),
@@ -55,6 +60,40 @@ impl Chart {
         let manifest = Blob::new(manifest.to_string().into_bytes());
         Self { repository: format!("{namespace}/{name}"), tag: version.to_owned(), config, layer, manifest }
     }
+}
+
+/// A package of about `size` bytes, at least of some 700: Chart.yaml, and a file of bytes that nothing compresses.
+///
+/// Each part is a gzip member of its own, so that only what can be compressed is: packing must not be what the
+/// benchmark spends its time on.
+fn package(name: &str, chart_yaml: &[u8], size: usize) -> Vec<u8> {
+    let head = gzip(&[&entry(name, "Chart.yaml", chart_yaml)[..], &header(name, "noise", 0)].concat(), true);
+    let noise = random(size.saturating_sub(head.len() + 80).max(1), 1);
+    let head = [&entry(name, "Chart.yaml", chart_yaml)[..], &header(name, "noise", noise.len())].concat();
+    let end = vec![0; noise.len().next_multiple_of(512) - noise.len() + 1024];
+    [gzip(&head, true), gzip(&noise, false), gzip(&end, true)].concat()
+}
+
+fn entry(folder: &str, path: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = header(folder, path, content.len());
+    bytes.extend_from_slice(content);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+fn header(folder: &str, path: &str, size: usize) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(format!("{folder}/{path}")).expect("a short path");
+    header.set_mode(0o644);
+    header.set_size(size as u64);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+fn gzip(bytes: &[u8], compressed: bool) -> Vec<u8> {
+    let level = if compressed { Compression::fast() } else { Compression::none() };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory")
 }
 
 fn descriptor(media_type: &str, blob: &Blob) -> Value {

@@ -7,7 +7,7 @@ use charthouse::oci::Digest;
 
 use super::{Bench, CPU, WALL, discard, millis, seed};
 use crate::client::Client;
-use crate::content::{Blob, Chart};
+use crate::content::Chart;
 use crate::load::{Shape, Target, measure};
 use crate::peers::{Kind, Peer};
 use crate::report::{Figure, number};
@@ -37,10 +37,6 @@ pub fn run(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-fn layer() -> Blob {
-    Blob::random(1024, 10)
-}
-
 fn name(at: usize) -> String {
     format!("chart-{:04}", at / VERSIONS_OF_ONE)
 }
@@ -51,19 +47,14 @@ fn version(at: usize) -> String {
 
 fn seed_one(peer: &Peer) -> Result<Client> {
     let mut client = Client::open(peer.address())?;
-    client.push(&Chart::new("bench", &name(0), &version(0), layer()))?;
+    client.push(&Chart::new("bench", &name(0), &version(0), seed::SMALL))?;
     Ok(client)
 }
 
 fn seed_all(peer: &Peer, count: usize) -> Result<()> {
-    let layer = layer();
-    let firsts: Vec<usize> = (0..count).step_by(VERSIONS_OF_ONE).collect();
-    seed::in_parallel(peer.address(), &firsts, |client, at| {
-        client.upload(&format!("bench/{}", name(*at)), &layer)
-    })?;
     let all: Vec<usize> = (0..count).collect();
     seed::in_parallel(peer.address(), &all, |client, at| {
-        client.add(&Chart::new("bench", &name(*at), &version(*at), layer.clone()))
+        client.add(&Chart::new("bench", &name(*at), &version(*at), seed::SMALL))
     })
 }
 
@@ -115,7 +106,7 @@ fn load(bench: &mut Bench<'_>, peer: &Peer, case: &str, target: &Target) -> Resu
 
 fn read_after_push(bench: &mut Bench<'_>, client: &mut Client, count: usize, at: usize) -> Result<()> {
     let warm = client.time(INDEX)?;
-    let chart = Chart::new("bench", &name(at * VERSIONS_OF_ONE % count), &format!("2.{at}.0"), layer());
+    let chart = Chart::new("bench", &name(at * VERSIONS_OF_ONE % count), &format!("2.{at}.0"), seed::SMALL);
     client.add(&chart)?;
     let first = client.time(INDEX)?;
     if at == 0 {

@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 
 use super::{Bench, discard, millis};
 use crate::client::Client;
-use crate::content::{Blob, Chart};
+use crate::content::Chart;
 use crate::peers::{Kind, Peer};
 use crate::process::Cpu;
 use crate::report::{Column, Figure, Key};
@@ -27,7 +27,7 @@ const RATE: Figure = Figure::more("pushes a second", "");
 const GAIN: Figure = Figure::more("pushes a second, times those of 1 client", "");
 const FILES: Figure = Figure::less("files created by a push", "");
 
-/// Seeds of layers, so that no two are the same.
+/// Versions of the chart, so that no two packages are the same.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 pub fn run(bench: &mut Bench<'_>) -> Result<()> {
@@ -117,7 +117,7 @@ fn push_for(duration: Duration, peer: &Peer, size: usize, clients: usize) -> Res
 
 fn chart(size: usize) -> Chart {
     let at = NEXT.fetch_add(1, Ordering::Relaxed);
-    Chart::new("bench", "app", &format!("1.0.{at}"), Blob::random(size, at))
+    Chart::new("bench", "app", &format!("1.0.{at}"), size)
 }
 
 /// What four durable steps cost at least (four times a file written and fsynced, and its folder fsynced): the median

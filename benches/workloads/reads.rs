@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Result;
 
-use super::{Bench, CPU, RATE, discard};
+use super::{Bench, CPU, RATE, discard, seed};
 use crate::client::Client;
 use crate::content::{Blob, Chart};
 use crate::load::{Shape, Target, measure};
@@ -30,9 +30,8 @@ struct Case {
 }
 
 pub fn run(bench: &mut Bench<'_>) -> Result<()> {
-    let charts: Vec<Chart> = (0..VARIETY)
-        .map(|at| Chart::new("bench", "app", &format!("1.{at}.0"), Blob::random(1024, at)))
-        .collect();
+    let charts: Vec<Chart> =
+        (0..VARIETY).map(|at| Chart::new("bench", "app", &format!("1.{at}.0"), seed::SMALL)).collect();
     let blobs = [8 << 10, 100 << 10, 1 << 20].map(|size| blobs(size, VARIETY));
     let peers = bench.start(&Kind::ALL, "reads")?;
     for peer in &peers {

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Result, anyhow};
 
 use crate::client::Client;
-use crate::content::{Blob, Chart};
+use crate::content::Chart;
 use crate::peers::{Kind, Peer};
 
 /// Clients that seed at the same time: their changes share commits.
@@ -40,15 +40,13 @@ pub fn tag(at: usize) -> String {
     format!("1.0.{at:06}")
 }
 
-/// The layer of the chart that gets many tags.
-pub fn layer() -> Blob {
-    Blob::random(1024, 7)
-}
+/// Bytes of the package of a small chart.
+pub const SMALL: usize = 1024;
 
 /// One small chart in `repository` with `count` tags.
 pub fn tags(peer: &Peer, repository: &str, count: usize) -> Result<()> {
     let (namespace, name) = repository.rsplit_once('/').unwrap_or(("bench", repository));
-    let chart = Chart::new(namespace, name, &tag(0), layer());
+    let chart = Chart::new(namespace, name, &tag(0), SMALL);
     let mut client = Client::open(peer.address())?;
     client.push(&chart)?;
     let names: Vec<String> = (0..count).map(tag).collect();

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Bench, millis, seed};
 use crate::client::Client;
-use crate::content::{Blob, Chart};
+use crate::content::Chart;
 use crate::peers::{Kind, Peer};
 use crate::report::{Figure, number};
 
@@ -43,7 +43,7 @@ fn many_namespaces(bench: &mut Bench<'_>) -> Result<()> {
     let mut peer = bench.stage.start(Kind::OURS, "start-namespaces")?;
     let all: Vec<usize> = (0..count).collect();
     seed::in_parallel(peer.address(), &all, |client, at| {
-        client.push(&Chart::new(&format!("team{at}"), "app", "1.0.0", Blob::random(1024, 1)))
+        client.push(&Chart::new(&format!("team{at}"), "app", "1.0.0", seed::SMALL))
     })?;
     let path = format!("/v2/team{}/app/manifests/1.0.0", count / 2);
     for _ in 0..bench.plan.repetitions {
@@ -74,7 +74,7 @@ fn restart(bench: &mut Bench<'_>, peer: Peer, case: &str, path: &str, in_peace: 
 fn push_tail(peer: &Peer, repetition: usize) -> Result<()> {
     let mut client = Client::open(peer.address())?;
     for at in 0..TAIL {
-        client.add(&Chart::new("bench", "app", &format!("2.{repetition}.{at}"), seed::layer()))?;
+        client.add(&Chart::new("bench", "app", &format!("2.{repetition}.{at}"), seed::SMALL))?;
     }
     Ok(())
 }
