@@ -82,7 +82,13 @@ impl Registry {
         incoming.check_length()?;
         check_digest(digest, hasher.finish())?;
         if !is_known {
-            return self.name(repository, digest, incoming.writer.finish().await?, who).await;
+            let held = incoming.writer.held();
+            self.name(repository, digest, incoming.writer.finish().await?, who).await?;
+            // A manifest that is looked at comes next.
+            if let Some(bytes) = held {
+                self.bodies.insert(digest.clone(), bytes).await;
+            }
+            return Ok(());
         }
         let (repository, digest) = (repository.clone(), digest.clone());
         let (namespace, from) = (repository.namespace(), repository.clone());

@@ -14,7 +14,7 @@ use super::{BodySource, MAX_PIECES};
 use crate::backend::BackendError;
 use crate::journal::{Body, MAX_ATTACHED, Piece};
 use crate::oci::Namespace;
-use crate::registry::content::Crc;
+use crate::registry::content::{Crc, MAX_CACHED};
 use crate::registry::objects::Objects;
 use crate::registry::{Error, Registry};
 
@@ -104,6 +104,12 @@ impl Writer {
         }
         self.settle().await?;
         Ok(std::mem::take(&mut self.pieces))
+    }
+
+    /// Everything taken, if it is small enough to be kept for who reads it next.
+    pub fn held(&self) -> Option<Bytes> {
+        let is_whole = self.pieces.is_empty() && self.in_flight.is_empty();
+        (is_whole && self.buffer.length as u64 <= MAX_CACHED).then(|| self.buffer.joined())
     }
 
     /// Everything taken, as a body for the journal to name.
@@ -221,6 +227,14 @@ impl Buffer {
         } else {
             self.close_gathered();
             self.pieces.push(bytes);
+        }
+    }
+
+    fn joined(&self) -> Bytes {
+        match self.pieces.as_slice() {
+            // The pieces of a connection share their memory with other ones.
+            [one] if self.gathered.is_empty() => Bytes::copy_from_slice(one),
+            pieces => [pieces.concat(), self.gathered.to_vec()].concat().into(),
         }
     }
 
