@@ -2,6 +2,7 @@
 
 mod api;
 mod bad_input;
+mod charts;
 mod client;
 mod clients;
 mod commands;

@@ -13,14 +13,14 @@ mod corpus;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod writer;
+pub mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 
 pub use paths::PathFault;
-pub use verify::{Disagreement, verify};
+pub use verify::{Disagreement, Elsewhere, verify, verify_annotations};
 
 use super::metadata::{InvalidMetadata, Metadata};
 use gunzip::Budget;
@@ -99,6 +99,8 @@ pub enum Oddity {
 pub enum InvalidPackage {
     #[error("the package cannot be read: {0}")]
     Unreadable(#[source] io::Error),
+    #[error("the package has {size} bytes, more than the {limit} that are read of one")]
+    TooLong { size: u64, limit: u64 },
     #[error("the package is not compressed with gzip")]
     NotGzip,
     #[error("the package is damaged: {0}")]
@@ -198,7 +200,15 @@ impl Package {
         limits: &Limits,
         keep: &dyn Fn(&str) -> bool,
     ) -> Result<Self, InvalidPackage> {
-        scan::package(&mut input, limits, keep)
+        scan::package(&mut input, limits, &|path| scan::is_of_interest(path) || keep(path))
+    }
+
+    /// Reads a whole package to judge it, and keeps only what that takes.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn inspect(mut input: impl Read, limits: &Limits) -> Result<Self, InvalidPackage> {
+        scan::package(&mut input, limits, &|_| false)
     }
 
     /// The content of a file that was kept, without a byte order mark.

@@ -42,23 +42,22 @@ pub enum Unlisted {
 }
 
 impl Release {
-    /// The chart of a manifest whose config, of Helm's type, is `config`.
+    /// The chart of a manifest whose config, of Helm's type, is `metadata`.
     ///
     /// # Errors
     /// Why it is none that an index of `repository` can list.
-    pub fn of(repository: &RepositoryName, manifest: &Manifest, config: &[u8]) -> Result<Self, Unlisted> {
-        let metadata = Metadata::read(config)?;
-        let layers =
-            |wanted: fn(&Descriptor) -> bool| manifest.layers.iter().filter(move |layer| wanted(layer));
-        let mut packages = layers(|layer| layer.media_type.is_helm_chart());
-        let (Some(package), 0) = (packages.next(), packages.count()) else {
-            return Err(Unlisted::Packages(layers(|layer| layer.media_type.is_helm_chart()).count()));
-        };
+    pub fn of(
+        repository: &RepositoryName,
+        manifest: &Manifest,
+        metadata: &Metadata,
+    ) -> Result<Self, Unlisted> {
+        let package = package_of(manifest)?;
         if metadata.name != repository.base() {
-            return Err(Unlisted::Name { chart: metadata.name, base: repository.base().to_owned() });
+            let (chart, base) = (metadata.name.clone(), repository.base().to_owned());
+            return Err(Unlisted::Name { chart, base });
         }
-        let provenance = layers(|layer| layer.media_type.is_helm_provenance()).next();
-        Ok(Self::new(&metadata, package.digest.clone(), provenance.map(|layer| layer.digest.clone()))?)
+        let provenance = provenances_of(manifest).next();
+        Ok(Self::new(metadata, package.digest.clone(), provenance.map(|layer| layer.digest.clone()))?)
     }
 
     /// A release of the chart that `metadata` tells of.
@@ -97,6 +96,23 @@ impl Release {
         let digest = |key| record.get(key)?.as_str().and_then(|text| Digest::parse(text).ok());
         Self::new(&metadata, digest("package")?, digest("provenance")).ok()
     }
+}
+
+/// The layer that is the package of a chart.
+///
+/// # Errors
+/// `Packages`, unless there is one.
+pub fn package_of(manifest: &Manifest) -> Result<&Descriptor, Unlisted> {
+    let mut packages = manifest.layers.iter().filter(|layer| layer.media_type.is_helm_chart());
+    match (packages.next(), packages.count()) {
+        (Some(package), 0) => Ok(package),
+        (first, others) => Err(Unlisted::Packages(others + usize::from(first.is_some()))),
+    }
+}
+
+/// The layers that are provenance files.
+pub fn provenances_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    manifest.layers.iter().filter(|layer| layer.media_type.is_helm_provenance())
 }
 
 /// A release as the journal has it: JSON that people can read.
@@ -196,7 +212,7 @@ mod tests {
             let media_type = MediaType::parse(OCI_MANIFEST).unwrap();
             let manifest = Manifest::read(manifest.to_string().as_bytes(), &media_type).unwrap();
             let repository = RepositoryName::parse("team/app").unwrap();
-            Release::of(&repository, &manifest, config.as_bytes())
+            Release::of(&repository, &manifest, &Metadata::read(config.as_bytes()).unwrap())
                 .map(|release| (release.package, release.provenance))
         };
         let digest = |of: &str| Digest::sha256(of.as_bytes());

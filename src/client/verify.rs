@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::error::ClientError;
-use crate::chart::provenance::Provenance;
-#[cfg(feature = "openpgp")]
-use crate::chart::provenance::{Keyring, Signer};
+use crate::chart::provenance::{Keyring, Provenance, Signer};
 use crate::clock::Clock;
 use crate::oci::Digest;
 
@@ -44,7 +42,6 @@ pub fn verify(
 }
 
 /// The key and the people of a signature that counts.
-#[cfg(feature = "openpgp")]
 fn signer(
     provenance: &Provenance,
     keyring: &[u8],
@@ -54,10 +51,4 @@ fn signer(
     let Signer { fingerprint, user_ids } =
         keyring.verify(provenance, clock.now()).map_err(|why| why.to_string())?;
     Ok((fingerprint, user_ids))
-}
-
-/// Without OpenPGP no signature counts.
-#[cfg(not(feature = "openpgp"))]
-fn signer(_: &Provenance, _: &[u8], _: &dyn Clock) -> Result<(String, Vec<String>), String> {
-    Err("this build has no OpenPGP (feature `openpgp`)".to_owned())
 }

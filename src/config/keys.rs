@@ -127,6 +127,17 @@ pub const KEYS: &[Key] = keys! {
     "policy.mutable" policy.mutable;
     /// Let tags that keep their content be deleted.
     "policy.delete_immutable" policy.delete_immutable;
+    /// Namespaces where what is wrong with a chart becomes a warning instead of a refusal: NAMESPACE with * and ** as
+    /// above; dev/** is dev and everything below it, ** is everywhere. Nothing is unpacked beyond the limits there, too.
+    "policy.lenient" policy.lenient;
+    /// What may be pushed: any artifact, or charts only, with their signatures and other referrers, tags that begin with
+    /// sha256- and Artifact Hub's metadata.
+    "policy.artifacts" policy.artifacts;
+    /// A file of OpenPGP public keys, binary (gpg --export) or armored: a chart with a provenance file that none of
+    /// them signed is refused. Unset: it is not asked who signed. Read at the start.
+    "policy.provenance.keyring" policy.provenance.keyring;
+    /// Namespaces where a chart without a provenance file is refused; ['**'] is everywhere.
+    "policy.provenance.required" policy.provenance.required;
 
     /// error, warn, info, debug or trace; or levels per target, like info,charthouse::journal=debug.
     "log.level" log.level;

@@ -5,6 +5,7 @@
 mod address;
 mod environment;
 mod file;
+mod keyring;
 mod keys;
 mod load;
 mod print;
@@ -16,11 +17,12 @@ mod value;
 mod tests;
 
 pub use address::{CorsOrigin, ExternalUrl, HealthPath, Network, S3Location, StorageUrl};
+pub use keyring::KeyringFile;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Loaded, Origin, load};
 pub use print::print;
 pub use settings::{
-    Anonymous, Auth, Cors, Limits, Log, LogFormat, Policy, Rollback, Rollout, RolloutStrategy, Server,
-    Service, Settings, Storage, StorageMode, Violation,
+    Anonymous, Artifacts, Auth, Cors, Limits, Log, LogFormat, Policy, Provenance, Rollback, Rollout,
+    RolloutStrategy, Server, Service, Settings, Storage, StorageMode, Violation,
 };
 pub use value::{ByteSize, Label, LogFilter, Value};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{CorsOrigin, ExternalUrl, HealthPath, Network, StorageUrl};
+use super::keyring::KeyringFile;
 use super::value::{ByteSize, Label, LogFilter, words};
-use crate::oci::TagPattern;
+use crate::oci::{NamespacePattern, TagPattern};
 
 /// Everything that can be set. `docs/configuration.md` says what each key means.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +82,29 @@ pub struct Policy {
     /// Tags that may be moved, although they are released versions or named above.
     pub mutable: Vec<TagPattern>,
     pub delete_immutable: bool,
+    /// Where what is wrong with a chart becomes a warning.
+    pub lenient: Vec<NamespacePattern>,
+    pub artifacts: Artifacts,
+    pub provenance: Provenance,
+}
+
+/// What may be pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Artifacts {
+    #[default]
+    Any,
+    /// Charts and what belongs to them.
+    Charts,
+}
+words!(Artifacts { Any = "any", Charts = "charts" });
+
+/// What is asked of the signatures of charts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Provenance {
+    /// Whose signatures count. Unset: it is not asked who signed.
+    pub keyring: Option<KeyringFile>,
+    /// Where a chart must have a provenance file.
+    pub required: Vec<NamespacePattern>,
 }
 
 /// How many servers write to the storage.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::print::{Yaml, scalar};
 use super::*;
+use crate::oci::NamespacePattern;
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
@@ -385,6 +386,29 @@ fn booleans_numbers_addresses_and_lists() {
     refuses::<Vec<Network>>(&[",", "::1,", "::1 ::2"]);
     accepts::<Option<Anonymous>>(&[("", ""), ("read", "read"), ("write", "write")]);
     refuses::<Option<Anonymous>>(&["none", "READ", " "]);
+    accepts::<Vec<NamespacePattern>>(&[("", ""), ("**", "**"), ("dev/** , prod-*", "dev/**,prod-*")]);
+    refuses::<Vec<NamespacePattern>>(&["true", "on", "Dev", "dev,,prod", "a:1.0.0"]);
+    accepts::<Artifacts>(&[("any", "any"), ("charts", "charts")]);
+    refuses::<Artifacts>(&["", "chart", "none"]);
+}
+
+/// A mistake in the file is told as one in the setting, before anything starts.
+#[test]
+fn a_keyring_is_read_with_its_setting() {
+    let setting = |path: &str| load_yaml(&format!("policy:\n  provenance:\n    keyring: {path}\n"));
+    for (path, why) in [("nothing.gpg", "No such file"), ("Cargo.toml", "OpenPGP")] {
+        let complaint = complaints(setting(path)).join("; ");
+        assert!(complaint.contains(&format!("policy.provenance.keyring: `{path}`")), "{complaint}");
+        assert!(complaint.contains(why), "{complaint}");
+    }
+    let good = setting("charts-fixtures/keys/public.gpg");
+    if cfg!(feature = "openpgp") {
+        let keyring = good.unwrap().settings.policy.provenance.keyring.unwrap();
+        assert_eq!(keyring.write(), "charts-fixtures/keys/public.gpg");
+    } else {
+        let complaint = complaints(good).join("; ");
+        assert!(complaint.contains("this build has no OpenPGP"), "{complaint}");
+    }
 }
 
 /// Text that is close to being a setting, or nothing like one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::oci::TagPattern;
+use crate::oci::{NamespacePattern, TagPattern};
 
 /// A setting that is written as one text. `read(&v.write())` is `v` again.
 pub trait Value: Sized {
@@ -106,6 +106,16 @@ impl<T: Value> Value for Vec<T> {
 }
 
 impl Value for TagPattern {
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| format!("`{}`: {error}", text.escape_debug()))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for NamespacePattern {
     fn read(text: &str) -> Result<Self, String> {
         Self::parse(text).map_err(|error| format!("`{}`: {error}", text.escape_debug()))
     }

@@ -12,6 +12,8 @@ pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// What charts pushed by early Helm releases carry instead of [`HELM_CHART`].
 pub const HELM_CHART_LEGACY: &str = "application/tar+gzip";
+/// The config of what Artifact Hub reads of a repository, pushed from an empty file.
+pub const ARTIFACT_HUB_CONFIG: &str = "application/vnd.cncf.artifacthub.config.v1+yaml";
 pub const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
 /// Layers that clients may leave unpushed because their licence forbids distribution (image-spec, layer.md).

@@ -30,11 +30,11 @@ pub use hasher::Hasher;
 pub use json::InvalidJson;
 pub use manifest::{Kind, MAX_MANIFEST_BYTES, MAX_REFERENCES, Manifest, ManifestError};
 pub use media_type::{
-    DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG, HELM_PROVENANCE,
-    InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
+    ARTIFACT_HUB_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG,
+    HELM_PROVENANCE, InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
 };
 pub use name::{InvalidName, Namespace, RepositoryName};
-pub use pattern::{InvalidPattern, TagPattern};
+pub use pattern::{InvalidNamespacePattern, InvalidPattern, NamespacePattern, TagPattern};
 pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;

@@ -1,6 +1,8 @@
-//! Patterns of repositories and tags, as rules of the configuration have them.
+//! Patterns of repositories, tags and namespaces, as rules of the configuration have them.
 
 use std::fmt;
+
+use super::Namespace;
 
 /// `REPOSITORY` or `REPOSITORY:TAG`, where `*` stands for any characters of one component and `**` for any at all.
 /// Without a tag every tag is meant.
@@ -48,6 +50,41 @@ impl fmt::Display for TagPattern {
     }
 }
 
+/// A namespace, where `*` stands for any characters of one component and `**` for any at all: `dev/**` is `dev` and what
+/// lies below it, `**` every namespace and the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespacePattern(Box<str>);
+
+/// Why a text is no pattern of namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected NAMESPACE, with * for any part of a component and ** for any components, like dev or dev/**; ** is every namespace"
+)]
+pub struct InvalidNamespacePattern;
+
+impl NamespacePattern {
+    pub fn parse(text: &str) -> Result<Self, InvalidNamespacePattern> {
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/*".contains(&byte);
+        // Who writes a truth means something else than a namespace of that name.
+        let is_truth = ["true", "false", "on", "off"].contains(&text);
+        match !text.is_empty() && !is_truth && text.bytes().all(legal) {
+            true => Ok(Self(text.into())),
+            false => Err(InvalidNamespacePattern),
+        }
+    }
+
+    pub fn matches(&self, namespace: &Namespace) -> bool {
+        let of_namespace = |pattern: &str| glob(pattern.as_bytes(), namespace.as_str().as_bytes());
+        of_namespace(&self.0) || self.0.strip_suffix("/**").is_some_and(of_namespace)
+    }
+}
+
+impl fmt::Display for NamespacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Goes back to the last star only, so the work is at most the product of the lengths. A `*` that cannot take a `/`
 /// leaves it to the last `**`.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
@@ -81,6 +118,27 @@ mod tests {
     use regex_lite::Regex;
 
     use super::*;
+
+    #[test]
+    fn a_pattern_of_namespaces_takes_what_lies_below_when_it_says_so() {
+        let cases = [
+            ("**", ["", "dev", "dev/a", "dev/a/b", "other"].as_slice(), [].as_slice()),
+            ("dev", &["dev"], &["", "dev/a", "devel"]),
+            ("dev/**", &["dev", "dev/a", "dev/a/b"], &["", "devel", "a/dev"]),
+            ("dev-*", &["dev-a"], &["dev", "dev-a/b"]),
+            ("*/dev", &["a/dev"], &["dev", "a/b/dev"]),
+        ];
+        for (text, matching, others) in cases {
+            let pattern = NamespacePattern::parse(text).unwrap();
+            assert_eq!(pattern.to_string(), text);
+            let matches = |name: &&str| pattern.matches(&Namespace::parse(name).unwrap());
+            assert!(matching.iter().all(matches), "{text}");
+            assert!(!others.iter().any(matches), "{text}");
+        }
+        for text in ["", "Dev", "a b", "dev:1.0.0", "true", "off"] {
+            assert_eq!(NamespacePattern::parse(text), Err(InvalidNamespacePattern), "{text}");
+        }
+    }
 
     #[test]
     fn patterns_match_repositories_and_tags() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Blob, Error, Registry};
-use crate::chart::{self, MAX_CONFIG, Release, Unlisted, version_of_tag};
+use crate::chart::{self, MAX_CONFIG, Metadata, Release, Unlisted, version_of_tag};
 use crate::journal::State;
-use crate::oci::{ChartFile, Manifest, Namespace, RepositoryName, Tag};
+use crate::oci::{ChartFile, Digest, Manifest, Namespace, RepositoryName, Tag};
 
 /// A file of a chart repository.
 #[derive(Clone, Debug)]
@@ -13,6 +13,18 @@ pub struct StoredChartFile {
     /// As clients save it: `app-1.2.3+build.tgz`.
     pub name: String,
     pub blob: Blob,
+}
+
+/// The chart of a manifest that is pushed.
+#[derive(Debug)]
+pub(super) struct ReadChart {
+    /// Of the config.
+    pub digest: Digest,
+    /// What the config says.
+    pub config: Result<Metadata, Unlisted>,
+    /// What an index lists, if it can.
+    pub release: Option<Arc<Release>>,
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
@@ -36,37 +48,42 @@ impl Registry {
         Ok(StoredChartFile { name: format!("{}-{}.{ending}", release.name, release.version), blob })
     }
 
-    /// What a manifest that is pushed says of its chart, and what will surprise whoever pushed it.
+    /// What a manifest that is pushed says of its chart, if it is one, and what will surprise whoever pushed it.
     pub(super) async fn read_chart(
         &self,
         repository: &RepositoryName,
         manifest: &Manifest,
         tags: &[Tag],
-    ) -> Result<(Option<Arc<Release>>, Vec<String>), Error> {
+    ) -> Result<Option<ReadChart>, Error> {
         let Some(config) = manifest.config.as_ref().filter(|config| config.media_type.is_helm_config())
         else {
-            return Ok((None, Vec::new()));
+            return Ok(None);
         };
         let mut warnings = odd_versions(tags);
         let read = match config.size {
             0..=MAX_CONFIG => match self.small_blob(repository, &config.digest).await {
-                Ok(config) => Release::of(repository, manifest, &config),
+                Ok(config) => Metadata::read(&config).map_err(Unlisted::from),
                 // Whether it was ever pushed is for the journal to say.
                 Err(Error::BlobUnknown(_) | Error::Damaged(_)) => Err(Unlisted::ConfigLost),
                 Err(error) => return Err(error),
             },
             _ => Err(Unlisted::ConfigTooLarge),
         };
-        match read {
+        let listed = match &read {
+            Ok(metadata) => Release::of(repository, manifest, metadata),
+            Err(unlisted) => Err(unlisted.clone()),
+        };
+        let release = match listed {
             Ok(release) => {
                 warnings.extend(other_versions(&release, tags));
-                Ok((Some(Arc::new(release)), warnings))
+                Some(Arc::new(release))
             }
             Err(unlisted) => {
                 warnings.push(format!("index.yaml does not list this chart: {unlisted}"));
-                Ok((None, warnings))
+                None
             }
-        }
+        };
+        Ok(Some(ReadChart { digest: config.digest.clone(), config: read, release, warnings }))
     }
 }
 
@@ -119,8 +136,8 @@ mod tests {
         assert!(odd[0].starts_with("v1.2.3 ") && odd[1].starts_with("latest "), "{odd:?}");
 
         let config = br#"{"name":"app","version":"1.2.3"}"#;
-        let metadata = chart::Metadata::read(config).unwrap();
-        let release = Release::new(&metadata, crate::oci::Digest::sha256(b""), None).unwrap();
+        let metadata = Metadata::read(config).unwrap();
+        let release = Release::new(&metadata, Digest::sha256(b""), None).unwrap();
         let other = other_versions(&release, &tags);
         assert_eq!(other.len(), 2, "{other:?}");
         assert!(other[0].contains("the tag v1.2.3:") && other[1].contains("the tag 1.2.4:"), "{other:?}");

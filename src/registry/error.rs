@@ -8,9 +8,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::uploads::Session;
+use super::vetting::Fault;
 use crate::backend::BackendError;
 use crate::chart::InvalidConstraint;
-use crate::chart::archive::InvalidPackage;
 use crate::chart::provenance::InvalidProvenance;
 use crate::journal::{JournalError, ProposeError, Refusal};
 use crate::oci::{ChartFile, Digest, InvalidName, ManifestError, Namespace, Reference, RepositoryName};
@@ -42,7 +42,11 @@ pub enum Error {
     #[error("what was asked for could not be made")]
     Panicked,
     #[error(transparent)]
-    Package(Arc<InvalidPackage>),
+    Chart(#[from] Fault),
+    #[error(
+        "{0} is refused, because this registry takes charts only (policy.artifacts): beside them what has a `subject`, tags that begin with sha256- and Artifact Hub's metadata"
+    )]
+    NotAChart(String),
     #[error(transparent)]
     Provenance(#[from] InvalidProvenance),
     #[error("the chart's name {name:?} cannot be that of a repository: {error}")]

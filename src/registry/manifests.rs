@@ -1,6 +1,7 @@
 //! Manifests: reading, pushing and deleting them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -96,13 +97,21 @@ impl Registry {
     /// Stores a manifest and gives it its tags, all or nothing.
     ///
     /// # Errors
-    /// `ManifestInvalid`, `DigestMismatch`; `Refused` with a reference that the repository lacks or
-    /// a precondition that does not hold.
-    pub async fn put_manifest(&self, put: PutManifest<'_>, who: &Who) -> Result<ManifestPut, Error> {
+    /// `ManifestInvalid`, `DigestMismatch`; `NotAChart` and `Chart`; `Refused` with a reference that the repository lacks
+    /// or a precondition that does not hold.
+    pub async fn put_manifest(
+        self: &Arc<Self>,
+        put: PutManifest<'_>,
+        who: &Who,
+    ) -> Result<ManifestPut, Error> {
         let read = Manifest::read(&put.body, &put.media_type)?;
         let digest = digest_of(put.reference, &put.body)?;
         let tags = all_tags(put.reference, put.tags);
-        let (chart, mut warnings) = self.read_chart(put.repository, &read, &tags).await?;
+        let chart = self.read_chart(put.repository, &read, &tags).await?;
+        // On the heap: every request has room for the largest future of all.
+        let odd = Box::pin(self.vet(put.repository, &read, chart.as_ref(), &tags)).await?;
+        let (chart, mut warnings) = chart.map(|chart| (chart.release, chart.warnings)).unwrap_or_default();
+        warnings.extend(odd);
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
         let new = NewManifest {

@@ -24,6 +24,7 @@ mod referrers;
 mod search;
 mod tags;
 mod uploads;
+mod vetting;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use referrers::{Referrers, ReferrersPage};
 pub use search::Found;
 pub use tags::TagPage;
 pub use uploads::{BodySource, Progress, Session};
+pub use vetting::{Fault, Verdict};
 
 /// Every repository of one store.
 pub struct Registry {
@@ -66,6 +68,9 @@ pub struct Registry {
     /// Searches through all namespaces that may run at once.
     searches: tokio::sync::Semaphore,
     uploads: uploads::Uploads,
+    policy: Arc<Policy>,
+    inspections: vetting::Inspections,
+    signatures: vetting::Signatures,
 }
 
 /// How much memory may be used, in bytes.
@@ -121,6 +126,7 @@ impl Registry {
         backend: Arc<dyn Backend>,
         clock: Arc<dyn Clock>,
         limits: Limits,
+        policy: Arc<Policy>,
     ) -> Arc<Self> {
         let bodies = content::cache(limits.cache);
         let indexes = index::indexes(limits.indexes);
@@ -139,6 +145,9 @@ impl Registry {
             packages,
             searches,
             uploads,
+            policy,
+            inspections: vetting::Inspections::new(),
+            signatures: vetting::Signatures::new(),
         })
     }
 

@@ -1,11 +1,15 @@
-//! Which tags may move: a released version of a chart keeps its content, unless a rule says otherwise.
+//! What may be pushed, and which tags may move: a released version of a chart keeps its content, unless a rule says
+//! otherwise.
 
+use crate::chart::provenance::Keyring;
 use crate::chart::{lax, version_of_tag};
 use crate::journal::{Firmness, TagPolicy};
-use crate::oci::{HELM_CONFIG, RepositoryName, Tag, TagPattern};
+use crate::oci::{
+    ARTIFACT_HUB_CONFIG, HELM_CONFIG, Manifest, Namespace, NamespacePattern, RepositoryName, Tag, TagPattern,
+};
 
 /// The rules of an operator. What none of them names follows the rule above.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Tags that keep their content, whatever they point to.
     pub immutable: Vec<TagPattern>,
@@ -13,7 +17,42 @@ pub struct Policy {
     pub mutable: Vec<TagPattern>,
     /// Whether tags that keep their content may be removed.
     pub delete_immutable: bool,
+    /// Where what is wrong with a chart is told, not refused.
+    pub lenient: Vec<NamespacePattern>,
+    /// Whether only charts are taken, and what belongs to them.
+    pub charts_only: bool,
+    /// Where every chart must have a provenance file.
+    pub signed: Vec<NamespacePattern>,
+    /// Whose signatures count; without it, nobody is asked who signed.
+    pub keyring: Option<Keyring>,
 }
+
+impl Policy {
+    pub(super) fn is_lenient(&self, namespace: &Namespace) -> bool {
+        self.lenient.iter().any(|pattern| pattern.matches(namespace))
+    }
+
+    pub(super) fn requires_signatures(&self, namespace: &Namespace) -> bool {
+        self.signed.iter().any(|pattern| pattern.matches(namespace))
+    }
+
+    /// Whether a manifest may be pushed at all, with these tags. What belongs to charts are their signatures and the
+    /// like, as referrers or under the tags of clients without those, and what Artifact Hub reads of a repository.
+    pub(super) fn takes(&self, manifest: &Manifest, tags: &[Tag]) -> bool {
+        let config = manifest.config.as_ref().map(|config| config.media_type.as_str());
+        let is_attached = !tags.is_empty() && tags.iter().all(is_attachment);
+        let is_of_artifact_hub =
+            config == Some(ARTIFACT_HUB_CONFIG) && tags.iter().all(|tag| tag.as_str() == ARTIFACT_HUB_TAG);
+        !self.charts_only
+            || config == Some(HELM_CONFIG)
+            || manifest.subject.is_some()
+            || is_attached
+            || is_of_artifact_hub
+    }
+}
+
+/// Where Artifact Hub looks.
+const ARTIFACT_HUB_TAG: &str = "artifacthub.io";
 
 impl TagPolicy for Policy {
     fn firmness(&self, repository: &RepositoryName, tag: &Tag, artifact_type: Option<&str>) -> Firmness {
@@ -52,7 +91,7 @@ mod tests {
         let ruled = Policy {
             immutable: patterns(&["prod/**", "**:final"]),
             mutable: patterns(&["dev/**", "prod/app:2.*"]),
-            delete_immutable: false,
+            ..Policy::default()
         };
         let deletable = Policy { delete_immutable: true, ..Policy::default() };
         let (chart, image) = (Some(HELM_CONFIG), Some("application/vnd.oci.image.config.v1+json"));

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::try_join3;
 use serde_json::{Map, Value, json};
 
+use super::vetting::{Claim, Fault, Source};
 use super::{Error, PutManifest, Registry, Version, Who};
-use crate::chart::archive::{Limits, Package};
 use crate::chart::provenance::Provenance;
 use crate::chart::{Artifact, Config, Named};
 use crate::journal::{Body, Change, Refusal, Replace};
@@ -38,17 +38,24 @@ impl Registry {
     /// Publishes a package as a version of its chart. The same package again is there already.
     ///
     /// # Errors
-    /// `Package`, `ChartName`; `Refused(Taken)` when the version is there with other content, `Refused(Immutable)` when it
+    /// `Chart`, `ChartName`; `Refused(Taken)` when the version is there with other content, `Refused(Immutable)` when it
     /// must keep that.
-    pub async fn publish(&self, publish: Publish<'_>, who: &Who) -> Result<Published, Error> {
+    pub async fn publish(self: &Arc<Self>, publish: Publish<'_>, who: &Who) -> Result<Published, Error> {
         let Publish { namespace, package, provenance, force } = publish;
-        let config = read_config(package.clone()).await?;
+        let digest = Digest::sha256(&package);
+        let inspected =
+            Box::pin(self.inspect(&digest, Source::Held(&package))).await?.map_err(Fault::Package)?;
+        let config = Config::of(&inspected.metadata);
         let repository = namespace
             .repository(&config.name)
             .map_err(|error| Error::ChartName { name: config.name.clone(), error })?;
         let tag = Tag::parse(&config.version.replace('+', "_"))
             .map_err(|_| Error::ChartVersion(config.version.clone()))?;
         let signature = provenance.as_ref().map(|bytes| Named::of(bytes));
+        // Also with the manifest, but what is refused need not be stored before.
+        let claim = Claim { name: &config.name, version: &config.version, package: &digest };
+        let file = signature.as_ref().map(|named| &named.digest).zip(provenance.as_ref().map(Source::Held));
+        Box::pin(self.vet_signature(namespace, claim, file)).await?;
         let created = self.clock.now().to_string();
         let artifact = Artifact::new(&config, Named::of(&package), signature, &created);
         let (config, manifest) = (Bytes::from(artifact.config), Bytes::from(artifact.manifest));
@@ -69,7 +76,7 @@ impl Registry {
     /// # Errors
     /// `Provenance`, also when it is not of the package that is there; `VersionUnknown`; `Refused(Taken)`.
     pub async fn publish_provenance(
-        &self,
+        self: &Arc<Self>,
         namespace: &Namespace,
         provenance: Bytes,
         force: bool,
@@ -131,7 +138,7 @@ impl Registry {
 
     /// Puts a manifest under `tag`.
     async fn give(
-        &self,
+        self: &Arc<Self>,
         repository: &RepositoryName,
         tag: &Tag,
         manifest: Bytes,
@@ -159,16 +166,4 @@ fn with_provenance(manifest: &[u8], provenance: Named) -> Option<Bytes> {
     layers.push(json!({"mediaType": HELM_PROVENANCE, "digest": provenance.digest, "size": provenance.size}));
     layers.sort_by_key(|layer| layer["digest"].as_str().unwrap_or_default().to_owned());
     Some(serde_json::to_vec(&document).ok()?.into())
-}
-
-/// The config of a package, after all of it was looked at.
-async fn read_config(package: Bytes) -> Result<Config, Error> {
-    let read = tokio::task::spawn_blocking(move || {
-        let read = Package::read(&package[..], &Limits::default()).map_err(Arc::new)?;
-        Ok(Config::of(&read.metadata))
-    });
-    match read.await {
-        Ok(read) => read.map_err(Error::Package),
-        Err(_) => Err(Error::Panicked),
-    }
 }

@@ -18,7 +18,7 @@ use crate::oci::{
     ErrorCode, InvalidDigest, InvalidEntityTag, InvalidUploadRange, Reason, Refusal as Misrouted,
     RepositoryName, below_api, below_v2, error_body,
 };
-use crate::registry::Error;
+use crate::registry::{Error, Fault};
 
 /// Why a request has no better answer.
 #[derive(Debug, Error)]
@@ -165,7 +165,8 @@ fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
             (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
         }
         Error::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
-        Error::Package(_) | Error::ChartVersion(_) | Error::Provenance(_) => {
+        Error::NotAChart(_) | Error::Chart(Fault::Unsigned) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+        Error::Chart(_) | Error::ChartVersion(_) | Error::Provenance(_) => {
             (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
         }
         Error::ChartName { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),

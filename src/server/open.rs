@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::Services;
 use crate::backend::{Backend, Fs, Memory};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Settings, Storage, StorageMode, StorageUrl, Value};
+use crate::config::{self, Artifacts, Settings, Storage, StorageMode, StorageUrl, Value};
 use crate::journal::{self, Journals, Mode};
 use crate::registry::{self, Registry};
 
@@ -19,10 +19,11 @@ use crate::registry::{self, Registry};
 pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let backend = open_backend(&settings.storage).await?;
+    let policy = Arc::new(policy(&settings.policy));
     let options = journal::Options {
         mode: mode(&settings.storage)?,
         memory_budget: settings.storage.namespace_memory.bytes(),
-        policy: Arc::new(policy(&settings.policy)),
+        policy: Arc::clone(&policy) as _,
     };
     let journals = Journals::open(Arc::clone(&backend), Arc::clone(&clock), options)
         .await
@@ -33,7 +34,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
         indexes: settings.storage.index_memory.bytes(),
         ..registry::Limits::default()
     };
-    let registry = Registry::new(journals, backend, Arc::clone(&clock), limits);
+    let registry = Registry::new(journals, backend, Arc::clone(&clock), limits, policy);
     Ok(Services::new(settings, registry, Handle::current(), &*clock))
 }
 
@@ -50,8 +51,17 @@ async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
 }
 
 fn policy(rules: &config::Policy) -> registry::Policy {
-    let config::Policy { immutable, mutable, delete_immutable } = rules.clone();
-    registry::Policy { immutable, mutable, delete_immutable }
+    let config::Policy { immutable, mutable, delete_immutable, lenient, artifacts, provenance } =
+        rules.clone();
+    registry::Policy {
+        immutable,
+        mutable,
+        delete_immutable,
+        lenient,
+        charts_only: artifacts == Artifacts::Charts,
+        signed: provenance.required,
+        keyring: provenance.keyring.map(|file| file.keys),
+    }
 }
 
 fn mode(storage: &Storage) -> anyhow::Result<Mode> {

@@ -75,7 +75,7 @@ async fn versions_are_listed_from_the_highest_down() {
 #[tokio::test]
 async fn a_version_with_build_metadata_is_found_however_it_is_written() {
     on_every_backend(async |server| {
-        let chart = packaged(&metadata("app", "1.2.3+b.7", json!({})), &[]).provenance("signed");
+        let chart = packaged(&metadata("app", "1.2.3+b.7", json!({})), &[]).signed();
         server.push_release("app", "1.2.3_b.7", &chart).await;
         for written in ["1.2.3+b.7", "1.2.3%2Bb.7", "1.2.3%2bb.7", "1.2.3_b.7"] {
             let version = json_of(&server, &format!("/charts/app/-/versions/{written}")).await;

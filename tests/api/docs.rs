@@ -43,7 +43,7 @@ async fn fill(server: &TestServer) {
         ("values.yaml", "replicas: 1\n"),
         ("values.schema.json", "{\"type\":\"object\"}\n"),
     ];
-    let old = packaged(&metadata("app", "1.2.3", description.clone()), &files).provenance("signed");
+    let old = packaged(&metadata("app", "1.2.3", description.clone()), &files).signed();
     server.push_release("team/app", "1.2.3", &old).await;
     let files = [("values.yaml", "replicas: 2\n"), ("templates/service.yaml", "kind: Service\n")];
     let new = packaged(&metadata("app", "1.3.0", description), &files);

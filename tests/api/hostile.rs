@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{API, get, metadata, packaged, push};
-use crate::support::app::on_every_backend;
+use crate::support::app::{on_every_backend, where_noise_is_taken};
 use crate::support::registry::{assert_refused, assert_status};
 
 const LISTS: [&str; 4] =
@@ -81,7 +81,7 @@ async fn what_breaks_a_rule_is_refused_by_it() {
 #[tokio::test]
 async fn no_text_of_a_chart_reaches_a_terminal_as_more_than_text() {
     let hostile = "a\u{1b}[2J\u{9b}31m\u{202e}b\r\n\u{0}\"\\</script>\u{feff}";
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let more = json!({"description": hostile, "keywords": [hostile], "annotations": {"k": hostile}});
         let chart = packaged(&metadata("app", "1.0.0", more), &[]);
         server.push_release("team/app", "1.0.0", &chart).await;

@@ -10,10 +10,11 @@ mod schema;
 mod search;
 mod views;
 
-use flate2::{Compression, GzBuilder};
+use flate2::Compression;
 use serde_json::{Value, json};
 
 use crate::support::app::TestServer;
+use crate::support::charts::archive;
 use crate::support::http::{Request, Response};
 use crate::support::registry::assert_status;
 use crate::support::release::{Release, tag_of};
@@ -23,16 +24,9 @@ const API: &str = "/-/api/v1";
 /// A chart whose package has its metadata as Chart.yaml, and `files` beside it.
 fn packaged(metadata: &Value, files: &[(&str, &str)]) -> Release {
     let chart_yaml = metadata.to_string();
-    let mut archive = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast()));
+    let all = [("Chart.yaml", chart_yaml.as_str())].into_iter().chain(files.iter().copied());
     let name = metadata["name"].as_str().expect("a name");
-    for (path, content) in [("Chart.yaml", chart_yaml.as_str())].iter().chain(files) {
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        header.set_size(content.len() as u64);
-        archive.append_data(&mut header, format!("{name}/{path}"), content.as_bytes()).expect("an archive");
-    }
-    let package = archive.into_inner().and_then(|gzip| gzip.finish()).expect("an archive");
+    let package = archive(name, Compression::fast(), all.map(|(path, content)| (path, content.as_bytes())));
     Release::new(metadata).package(package)
 }
 

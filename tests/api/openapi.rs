@@ -88,7 +88,7 @@ async fn fill(server: &TestServer) {
         ("templates/a.yaml", "a\n"),
         ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.2.3\n"),
     ];
-    let chart = packaged(&metadata("app", "1.2.3", more), &files).provenance("signed");
+    let chart = packaged(&metadata("app", "1.2.3", more), &files).signed();
     server.push_release("team/app", "1.2.3", &chart).await;
     let files = [("values.yaml", "a: 2\n"), ("templates/a.yaml", "b\n"), ("templates/b.yaml", "b\n")];
     let chart = packaged(&metadata("app", "1.2.4+b", json!({})), &files);

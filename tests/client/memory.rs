@@ -43,7 +43,7 @@ fn a_large_artifact_is_pulled_and_copied_in_little_memory() {
         target if target.contains("/manifests/sha256-") || target.contains("/referrers/") => Reply::new(404),
         _ => Reply::ok(IMAGE_MANIFEST, manifest.clone()),
     });
-    let server = Server::in_memory();
+    let server = Server::where_noise_is_taken(&["--storage", "memory:"]);
     let charthouse = Charthouse::new();
     let from = format!("oci://{}/team/app:1.0.0", source.host());
     let pulled = peak(&mut charthouse.command(&["pull", &from, "--plain-http"]));

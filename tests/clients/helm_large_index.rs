@@ -173,7 +173,7 @@ fn assert_helm_reads(helm: &Helm, host: &str, expected: &Pushed) {
 #[test]
 fn ten_thousand_versions_are_read_as_they_were_pushed() {
     let helms: Vec<Helm> = [4, 3].into_iter().filter_map(Helm::find).collect();
-    let server = Server::in_memory();
+    let server = Server::where_noise_is_taken(&["--storage", "memory:"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begun = Instant::now();
     let pushed = runtime.block_on(push_all(server.address()));

@@ -56,7 +56,9 @@ fn the_config_that_helm_writes_agrees_with_the_package(helm: &Helm) {
         let package = Package::read(package.as_slice(), &Limits::default()).expect("a good package");
         let config = Metadata::read(&config).expect("a good config");
         wrong.extend(
-            verify(&package, &config, Some("1.2.3")).iter().map(|found| format!("{chart_yaml}{found}")),
+            verify(&package.metadata, &config, Some("1.2.3"))
+                .iter()
+                .map(|found| format!("{chart_yaml}{found}")),
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

@@ -17,7 +17,7 @@ const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
 
 fn app(version: &str) -> Image {
     let metadata = json!({"apiVersion": "v2", "name": "app", "version": version, "description": "An app"});
-    Release::new(&metadata).provenance(format!("provenance of {version}")).image()
+    Release::new(&metadata).signed().image()
 }
 
 /// One connection that Go's HTTP client would keep open, and its habits.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{TestServer, on_every_backend};
+use crate::support::app::{TestServer, on_every_backend, where_noise_is_taken};
 use crate::support::artifact::{
     Blob, Document, EMPTY_JSON, HELM_CONFIG, IMAGE_INDEX, IMAGE_LAYER, IMAGE_MANIFEST, Image, image, index,
     referrer,
@@ -76,7 +76,7 @@ async fn a_malformed_digest_is_400() {
 
 #[tokio::test]
 async fn every_descriptor_has_the_type_and_the_annotations() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let subject = image("subject");
         server.push_image("team/app", "1.0.0", &subject).await;
         let typed = referrer(&subject.manifest, SIGNATURE, "typed");

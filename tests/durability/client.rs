@@ -16,6 +16,8 @@ use charthouse::oci::{Reference, RepositoryName, Tag, UploadRange};
 use charthouse::registry::{BodyError, BodySource, Error, Limits, Mounted, Page, PutManifest, Registry, Who};
 use serde_json::{Value, json};
 
+use crate::support::app::lenient;
+
 use super::ledger::{Ledger, Name, Upload};
 
 pub type Store = Faulty<Arc<dyn Backend>>;
@@ -41,7 +43,7 @@ impl Client {
         let clock = Arc::new(FastClock::default());
         let journals = Journals::open(store.clone(), clock.clone(), Options::default()).await.unwrap();
         let limits = Limits { extent: 64 * 1024, ..Limits::default() };
-        let registry = Registry::new(journals, store, clock, limits);
+        let registry = Registry::new(journals, store, clock, limits, Arc::new(lenient()));
         Self { registry, ledger }
     }
 

@@ -23,12 +23,17 @@ const CLIENTS: u64 = 8;
 const START: Duration = Duration::from_secs(2);
 const CHUNK: usize = 40_000;
 
+/// What is pushed is noise.
+fn start(folder: &Path) -> Server {
+    Server::where_noise_is_taken(&["--storage", folder.to_str().expect("a readable path")])
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9() {
     let seed = SystemClock::default().random() as u64;
     println!("seed {seed}");
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::over(folder.path());
+    let mut server = start(folder.path());
     let mut all = Ledger::default();
     for round in 0..ROUNDS {
         println!("round {round}");
@@ -66,7 +71,7 @@ async fn what_was_acknowledged_survives_kill_9() {
 
 async fn start_again(folder: &Path) -> Server {
     let begun = Instant::now();
-    let server = Server::over(folder);
+    let server = start(folder);
     let catalog = Reader::open(server.address()).await.get("/v2/_catalog").await;
     assert_status(&catalog, 200);
     assert!(begun.elapsed() < START, "the new start took {:?}", begun.elapsed());

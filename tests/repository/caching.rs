@@ -5,7 +5,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 
 use super::vary;
-use crate::support::app::{TestServer, on_every_backend, where_tags_move};
+use crate::support::app::{TestServer, where_noise_is_taken, where_tags_move};
 use crate::support::artifact::image;
 use crate::support::http::{Request, Response};
 use crate::support::registry::{assert_status, manifest_path};
@@ -43,7 +43,7 @@ fn unzipped(body: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn who_has_the_current_answer_gets_304() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         for target in [INDEX, PACKAGE, PROVENANCE] {
             let full = server.get(target).await;
@@ -121,7 +121,7 @@ const ACCEPTED: [(&str, Option<bool>); 31] = [
 
 #[tokio::test]
 async fn an_index_is_compressed_for_who_accepts_it() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         let plain = server.get(INDEX).await;
         for (accepted, expected) in ACCEPTED {
@@ -149,7 +149,7 @@ async fn an_index_is_compressed_for_who_accepts_it() {
 
 #[tokio::test]
 async fn a_header_that_stands_twice_counts_as_one_list() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         let two = |second| [("Accept-Encoding", "br"), ("Accept-Encoding", second)];
         assert_eq!(with(&server, INDEX, &two("gzip")).await.header("content-encoding"), Some("gzip"));
@@ -163,7 +163,7 @@ async fn a_header_that_stands_twice_counts_as_one_list() {
 
 #[tokio::test]
 async fn a_compressed_index_is_revalidated_by_a_tag_of_its_own() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         let first = with(&server, INDEX, &[("Accept-Encoding", "gzip")]).await;
         let head = server.send(Request::head(INDEX).header("Accept-Encoding", "gzip")).await;
@@ -209,7 +209,7 @@ async fn equal_answers_have_equal_tags_and_others_have_others() {
 
 #[tokio::test]
 async fn what_changes_no_entry_changes_neither_bytes_nor_tag() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = server.push_version("team/app", "1.0.0").await;
         let before = server.get(INDEX).await;
         server.push_image("team/image", "1.0.0", &image("beside")).await;
@@ -228,7 +228,7 @@ async fn what_changes_no_entry_changes_neither_bytes_nor_tag() {
 
 #[tokio::test]
 async fn a_conditional_read_sees_a_push_at_once() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for n in 0..10 {
             server.push_version("team/app", &format!("1.0.{n}")).await;
             let current = etag(&server.get(INDEX).await);

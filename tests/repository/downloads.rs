@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::assert_plain;
-use crate::support::app::{TestServer, on_every_backend, where_tags_move};
+use crate::support::app::{TestServer, where_noise_is_taken, where_tags_move};
 use crate::support::artifact::{Blob, HELM_CHART, HELM_PROVENANCE, noise};
 use crate::support::http::{Request, Response};
 use crate::support::index::chart_path;
@@ -48,7 +48,7 @@ async fn assert_served(server: &TestServer, target: &str, media_type: &str, name
 
 #[tokio::test]
 async fn a_package_and_its_provenance_are_served_byte_for_byte() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for (repository, namespace) in
             [("app", ""), ("team/app", "team"), ("a/deep/name-space/app", "a/deep/name-space")]
         {
@@ -67,7 +67,7 @@ async fn a_package_and_its_provenance_are_served_byte_for_byte() {
 
 #[tokio::test]
 async fn the_url_of_every_entry_leads_to_its_package() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let mut packages = Vec::new();
         for (name, version) in RELEASES {
             let release = server.push_version(&format!("team/{name}"), version).await;
@@ -110,7 +110,7 @@ const RELEASES: [(&str, &str); 16] = [
 /// `-` is a character of pre-releases and of build metadata like any other (Semantic Versioning 2.0.0, 9 and 10).
 #[tokio::test]
 async fn a_version_may_end_with_a_dash() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for version in ["1.0.0--", "1.0.0-rc-", "1.0.0-rc.-", "1.0.0+build-"] {
             let release = server.push_version("team/app", version).await;
             assert_eq!(server.index("team").await.entry("app", version)["digest"], release.digest());
@@ -125,7 +125,7 @@ async fn a_version_may_end_with_a_dash() {
 
 #[tokio::test]
 async fn every_spelling_of_a_version_works() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for version in ["1.2.3+build.7", "1.2.3-rc.1+a-b.c", "v1+x"] {
             let release = Release::named("my-app", version).provenance(format!("signature of {version}"));
             server.push_release("team/my-app", &tag_of(version), &release).await;
@@ -155,7 +155,7 @@ async fn the_package_is_found_by_its_type_wherever_it_stands() {
         &[other, provenance, other, chart],
         &[other, legacy, other],
     ];
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for (at, layers) in cases.iter().enumerate() {
             let version = format!("1.0.{at}");
             server.push_release("team/app", &version, &Release::named("app", &version).layers(layers)).await;
@@ -175,7 +175,7 @@ async fn the_package_is_found_by_its_type_wherever_it_stands() {
 
 #[tokio::test]
 async fn a_file_that_could_be_of_two_charts_is_one_of_them_every_time() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let one = server.push_version("team/x", "1-2").await;
         let other = server.push_version("team/x-1", "2").await;
         let got = server.get(chart_path("team", "x-1-2.tgz")).await;
@@ -224,7 +224,7 @@ async fn what_is_no_release_is_not_there() {
         "app.1.2.3.tgz",
         "app-1.2.3.tgz.prov.prov",
     ];
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version("team/app", "1.2.3").await;
         server.push_release("team/app", "latest", &Release::named("app", "1.2.3")).await;
         server.push_version("team/sub/base", "1.2.3").await;

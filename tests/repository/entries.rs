@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::assert_plain;
 use super::configs::{Expected, Row, rows};
-use crate::support::app::{TestServer, on_every_backend};
+use crate::support::app::{TestServer, where_noise_is_taken};
 use crate::support::index::chart_path;
 use crate::support::registry::warnings;
 use crate::support::release::Release;
@@ -51,7 +51,7 @@ async fn fault(server: &TestServer, namespace: &str, row: &Row) -> Option<String
 async fn every_chart_is_accepted_and_listed_or_warned_about() {
     let rows = rows();
     assert!(rows.len() >= 150, "only {} rows", rows.len());
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let mut faults = Vec::new();
         for (at, row) in rows.iter().enumerate() {
             faults.extend(fault(&server, &format!("row-{at}"), row).await);
@@ -72,7 +72,7 @@ fn each_row_is_another() {
 /// What only the registry can know is not the config's to say, least of all where a package is.
 #[tokio::test]
 async fn a_config_cannot_say_where_its_package_is_nor_when_it_was_pushed() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let says = [
             ("urls", json!(["https://evil.test/app-1.0.0.tgz"])),
             ("digest", json!("0".repeat(64))),
@@ -106,7 +106,7 @@ async fn index_text(server: &TestServer) -> String {
 
 #[tokio::test]
 async fn a_chart_with_several_tags_is_listed_once() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = Release::named("app", "1.2.3");
         for tag in ["latest", "1", "1.2", "1.2.3", "stable", "v1.2.3", "1.2.3_x"] {
             server.push_release("team/app", tag, &release).await;
@@ -118,7 +118,7 @@ async fn a_chart_with_several_tags_is_listed_once() {
 
 #[tokio::test]
 async fn a_tag_given_by_a_push_by_digest_is_listed_too() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = Release::named("app", "1.2.3");
         let digest = release.image().manifest.digest;
         for (query, versions) in
@@ -133,7 +133,7 @@ async fn a_tag_given_by_a_push_by_digest_is_listed_too() {
 
 #[tokio::test]
 async fn what_is_not_listed_is_not_served_either() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version("team/app", "1.0.0").await;
         let another = Release::named("base", "2.0.0");
         server.push_release("team/app", "2.0.0", &another).await;

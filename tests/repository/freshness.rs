@@ -4,7 +4,7 @@ use charthouse::clock::Timestamp;
 use serde_json::json;
 
 use super::assert_plain;
-use crate::support::app::{TestServer, on_every_backend, where_tags_move};
+use crate::support::app::{TestServer, where_noise_is_taken, where_tags_move};
 use crate::support::artifact::{HELM_CHART, image, noise};
 use crate::support::index::{chart_path, text_of};
 use crate::support::registry::{assert_status, manifest_path};
@@ -30,7 +30,7 @@ fn built(seed: &str) -> Release {
 
 #[tokio::test]
 async fn every_push_is_listed_and_served_at_once() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for n in 0..20 {
             let (repository, version) = (format!("team/app-{}", n % 3), format!("1.0.{n}"));
             let release = server.push_version(&repository, &version).await;
@@ -47,7 +47,7 @@ async fn every_push_is_listed_and_served_at_once() {
 
 #[tokio::test]
 async fn pushes_at_the_same_time_are_all_listed() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let pushes = (0..24).map(async |n| {
             let (repository, version) = (format!("team/app-{}", n % 4), format!("1.0.{n}"));
             server.push_version(&repository, &version).await;
@@ -84,7 +84,7 @@ async fn a_tag_that_moves_to_another_package_is_another_release() {
 
 #[tokio::test]
 async fn the_same_chart_in_another_manifest_keeps_its_time() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = built("same").provenance("signed");
         server.push_release("team/app", "1.0.0", &release.clone().created("2026-01-01T00:00:00Z")).await;
         let first = (told(&server, "1.0.0").await, server.get_index("team").await.body);
@@ -189,7 +189,7 @@ async fn a_version_tag_that_moves_to_something_else_is_no_release_any_more() {
 
 #[tokio::test]
 async fn a_refused_push_changes_nothing() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version("team/app", "1.0.0").await;
         let before = server.get_index("team").await.body;
         let next = Release::named("app", "1.0.0").package("another").image();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::app::on_every_backend;
+use crate::support::app::where_noise_is_taken;
 use crate::support::hostile::{everywhere, texts, without_empty};
 use crate::support::registry::assert_status;
 use crate::support::release::{Pusher, Release};
@@ -25,7 +25,7 @@ fn long() -> Vec<String> {
 
 /// Pushes each config as a version of `app` and finds in the index what was pushed, in JSON and in strict YAML.
 async fn assert_read_back(configs: impl Fn() -> Vec<Value>) {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let mut pusher = Pusher::open(server.addr).await;
         let mut pushed = Vec::new();
         for (at, mut config) in configs().into_iter().enumerate() {

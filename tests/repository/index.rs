@@ -4,7 +4,7 @@ use charthouse::clock::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use super::{assert_plain, vary};
-use crate::support::app::{TestServer, on_every_backend, where_tags_move};
+use crate::support::app::{TestServer, where_noise_is_taken, where_tags_move};
 use crate::support::artifact::image;
 use crate::support::index::{index_path, text_of};
 use crate::support::registry::{assert_status, manifest_path};
@@ -45,7 +45,7 @@ fn everything() -> Value {
 
 #[tokio::test]
 async fn an_entry_tells_all_of_the_chart_and_where_its_package_is() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = Release::new(&everything()).provenance("signed");
         let before = SystemClock::default().now();
         server.push_release("team/app", "1.2.3", &release).await;
@@ -68,7 +68,7 @@ async fn an_entry_tells_all_of_the_chart_and_where_its_package_is() {
 
 #[tokio::test]
 async fn what_a_chart_does_not_say_is_not_in_its_entry() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version("team/app", "1.2.3").await;
         let index = server.index("team").await;
         let keys: Vec<_> =
@@ -80,7 +80,7 @@ async fn what_a_chart_does_not_say_is_not_in_its_entry() {
 
 #[tokio::test]
 async fn a_plus_stands_in_a_url_as_it_is() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version("team/app", "1.2.3+build.7").await;
         let index = server.index("team").await;
         let entry = index.entry("app", "1.2.3+build.7");
@@ -93,7 +93,7 @@ async fn a_plus_stands_in_a_url_as_it_is() {
 
 #[tokio::test]
 async fn each_namespace_lists_its_own_charts_only() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let cases = [
             ("", "app"),
             ("team", "team/app"),
@@ -131,7 +131,7 @@ async fn a_namespace_without_charts_has_an_index_without_entries() {
 
 #[tokio::test]
 async fn a_namespace_that_does_not_exist_has_no_index() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         assert_plain(&server.get("/index.yaml").await, 404);
         server.push_version("team/sub/app", "1.0.0").await;
         for namespace in ["", "team", "team/sub/app", "team/su", "other"] {
@@ -160,7 +160,7 @@ async fn both(server: &TestServer, target: &str) -> crate::support::http::Respon
 
 #[tokio::test]
 async fn an_index_comes_with_these_headers() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for n in 0..3 {
             server.push_version("team/app", &format!("1.0.{n}")).await;
             let reply = both(&server, "/team/index.yaml").await;
@@ -194,7 +194,7 @@ async fn an_index_comes_with_these_headers() {
 
 #[tokio::test]
 async fn get_and_head_of_files_and_refusals_have_the_same_headers() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         let release = Release::named("app", "1.2.3").provenance("signed");
         server.push_release("team/app", "1.2.3", &release).await;
         for (target, status) in [

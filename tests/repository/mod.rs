@@ -1,7 +1,8 @@
 //! The classic chart repository: `/<namespace>/index.yaml` and the files below `/<namespace>/charts/`.
 //!
 //! Charts are pushed over the distribution API, as Helm does, and read here. Every test speaks to the real application
-//! over a socket and runs on every backend. What Helm needs of an index: HELM.md, section 3.
+//! over a socket and runs on every backend. Most care for bytes and indexes and push noise as packages; `tests/charts` is
+//! about what is packed. What Helm needs of an index: HELM.md, section 3.
 
 mod caching;
 mod configs;

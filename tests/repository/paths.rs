@@ -1,7 +1,7 @@
 //! Raw paths over a socket: which namespace they belong to, and which rule the others break.
 
 use super::assert_plain;
-use crate::support::app::{TestServer, on_every_backend};
+use crate::support::app::{TestServer, where_noise_is_taken};
 use crate::support::artifact::{HELM_CHART, HELM_PROVENANCE};
 use crate::support::http::{self, Request, Response};
 use crate::support::registry::{assert_status, error_code};
@@ -216,7 +216,7 @@ fn fault(reply: &Response, expected: Expected) -> Option<String> {
 
 #[tokio::test]
 async fn every_path_belongs_to_one_namespace_or_breaks_a_rule() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         let mut faults = Vec::new();
         for (target, expected) in PATHS {
@@ -235,7 +235,7 @@ async fn every_path_belongs_to_one_namespace_or_breaks_a_rule() {
 
 #[tokio::test]
 async fn other_methods_are_refused_with_those_that_work() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         for target in [
             "/index.yaml",
@@ -264,7 +264,7 @@ async fn other_methods_are_refused_with_those_that_work() {
 async fn a_path_has_a_length_and_a_namespace_too() {
     let longest = format!("{}/{}", "a".repeat(113), "b".repeat(113));
     let over = format!("{longest}bbb");
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         server.push_version(&format!("{longest}/x"), "1.0.0").await;
         let file = |bytes: usize| {
             format!("/team/charts/{}-1.0.0.tgz", "x".repeat(bytes - "/team/charts/-1.0.0.tgz".len()))

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::assert_plain;
-use crate::support::app::{TestServer, on_every_backend};
+use crate::support::app::{TestServer, where_noise_is_taken};
 use crate::support::artifact::noise;
 use crate::support::http::{Request, Response};
 use crate::support::registry::assert_status;
@@ -39,7 +39,7 @@ fn assert_part(reply: &Response, whole: &Response, first: usize, last: usize) {
 
 #[tokio::test]
 async fn a_part_is_the_part_that_was_asked_for() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         for target in TARGETS {
             let whole = server.get(target).await;
@@ -67,7 +67,7 @@ async fn a_part_is_the_part_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_range_behind_the_end_is_416_and_what_is_no_range_is_ignored() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         for target in TARGETS {
             let whole = server.get(target).await;
@@ -97,7 +97,7 @@ async fn a_range_behind_the_end_is_416_and_what_is_no_range_is_ignored() {
 
 #[tokio::test]
 async fn a_part_is_given_only_of_what_the_client_has_the_rest_of() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         for target in TARGETS {
             let whole = server.get(target).await;
@@ -131,7 +131,7 @@ async fn a_part_is_given_only_of_what_the_client_has_the_rest_of() {
 
 #[tokio::test]
 async fn an_index_that_changed_is_sent_whole_to_who_goes_on_with_the_old_one() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         prepare(&server).await;
         let old = server.get(TARGETS[0]).await.header("etag").expect("an ETag").to_owned();
         server.push_version("team/app", "2.0.0").await;
@@ -144,7 +144,7 @@ async fn an_index_that_changed_is_sent_whole_to_who_goes_on_with_the_old_one() {
 
 #[tokio::test]
 async fn a_part_of_a_compressed_index_is_of_the_compressed_bytes() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         for n in 0..30 {
             server.push_version("team/app", &format!("1.0.{n}")).await;
         }
@@ -162,7 +162,7 @@ async fn a_part_of_a_compressed_index_is_of_the_compressed_bytes() {
 
 #[tokio::test]
 async fn a_large_package_is_served_whole_and_in_parts_across_its_extents() {
-    on_every_backend(async |server| {
+    where_noise_is_taken(async |server| {
         const EXTENT: usize = 8 << 20;
         let package: Bytes = noise("large package", EXTENT + EXTENT / 4);
         let release = Release::named("app", "1.0.0").package(package.clone());

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::support::app::{Kind, TestServer};
+use crate::support::app::{Kind, TestServer, lenient};
 use crate::support::artifact::image;
 use crate::support::http::{self, Request, Response};
 use crate::support::index::{Index, chart_path, index_path};
@@ -114,7 +114,7 @@ async fn history(addr: std::net::SocketAddr, namespace: &str) -> usize {
 
 #[tokio::test]
 async fn an_index_is_the_same_after_a_restart() {
-    let mut server = TestServer::start(Kind::Fs).await;
+    let mut server = TestServer::start_with(Kind::Fs, lenient()).await;
     let history = history(server.addr, "team").await;
     let before = server.get_index("team").await;
     assert_eq!(Index::read(&before.body).all().count(), history);
@@ -149,10 +149,14 @@ fn checkpoints(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+fn start(storage: &Path) -> Server {
+    Server::where_noise_is_taken(&["--storage", storage.to_str().expect("a readable path")])
+}
+
 #[tokio::test]
 async fn an_index_folded_from_the_first_commit_is_that_of_a_checkpoint() {
     let storage = tempfile::tempdir().expect("a folder for the store");
-    let server = Server::over(storage.path());
+    let server = start(storage.path());
     history(server.address(), "team").await;
     let targets = ["/team/index.yaml", "/team/charts/alpha-2.0.0+x.tgz", "/team/charts/alpha-v2.tgz.prov"];
     let mut before = Vec::new();
@@ -167,7 +171,7 @@ async fn an_index_folded_from_the_first_commit_is_that_of_a_checkpoint() {
                 fs::remove_dir_all(folder).expect("remove the checkpoints");
             }
         }
-        let server = Server::over(storage.path());
+        let server = start(storage.path());
         for (target, before) in targets.iter().zip(&before) {
             let after = read(&server, target).await;
             assert!(after.body == before.body, "{target}, with checkpoints: {with_checkpoints}");

@@ -9,7 +9,7 @@ use charthouse::backend::{Backend, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::Settings;
 use charthouse::journal::{Journals, Mode, Options};
-use charthouse::oci::TagPattern;
+use charthouse::oci::{NamespacePattern, TagPattern};
 use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::{RunningServer, Services, start};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub async fn on_every_backend(check: impl AsyncFn(TestServer)) {
     }
 }
 
-/// The same where every tag may be moved and deleted, those of released charts included.
+/// The same where every tag may be moved and deleted, those of released charts included, and packages need not be any.
 pub async fn where_tags_move(check: impl AsyncFn(TestServer)) {
     for kind in KINDS {
         println!("on backend {kind:?}:");
@@ -44,9 +44,23 @@ pub async fn where_tags_move(check: impl AsyncFn(TestServer)) {
     }
 }
 
-fn movable() -> Arc<Policy> {
+/// The same where packages need not be any: for tests that care for bytes and indexes, not for what is packed.
+pub async fn where_noise_is_taken(check: impl AsyncFn(TestServer)) {
+    for kind in KINDS {
+        println!("on backend {kind:?}:");
+        check(TestServer::start_with(kind, lenient()).await).await;
+    }
+}
+
+fn movable() -> Policy {
     let every = TagPattern::parse("**").expect("a pattern");
-    Arc::new(Policy { mutable: vec![every], ..Policy::default() })
+    Policy { mutable: vec![every], ..lenient() }
+}
+
+/// What is wrong with a chart becomes a warning everywhere.
+pub fn lenient() -> Policy {
+    let every = NamespacePattern::parse("**").expect("a pattern");
+    Policy { lenient: vec![every], ..Policy::default() }
 }
 
 /// A server with a storage runtime of its own, so that stopping it leaves nothing of it behind.
@@ -60,10 +74,12 @@ pub struct TestServer {
 
 impl TestServer {
     pub async fn start(kind: Kind) -> Self {
-        Self::start_with(kind, Arc::default()).await
+        Self::start_with(kind, Policy::default()).await
     }
 
-    async fn start_with(kind: Kind, policy: Arc<Policy>) -> Self {
+    /// The same with other rules.
+    pub async fn start_with(kind: Kind, policy: Policy) -> Self {
+        let policy = Arc::new(policy);
         match kind {
             Kind::Memory => Self::over(Arc::new(Memory::new()), Mode::Single, policy).await,
             Kind::Shared => Self::over(Arc::new(Memory::new()), Mode::Shared, policy).await,
@@ -71,10 +87,10 @@ impl TestServer {
         }
     }
 
-    /// Two replicas in shared mode over one memory backend.
+    /// Two replicas in shared mode over one memory backend, where packages need not be any.
     pub async fn replicas() -> (Self, Self) {
         let store = Arc::new(Memory::new());
-        let start = |store| Self::over(store, Mode::Shared, Arc::default());
+        let start = |store| Self::over(store, Mode::Shared, Arc::new(lenient()));
         (start(store.clone()).await, start(store).await)
     }
 
@@ -99,7 +115,7 @@ impl TestServer {
     }
 
     async fn over(store: Arc<dyn Backend>, mode: Mode, policy: Arc<Policy>) -> Self {
-        let rules = Arc::clone(&policy);
+        let (rules, of_registry) = (Arc::clone(&policy), Arc::clone(&policy));
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let handle = storage.handle().clone();
         let opening = storage.spawn(async move {
@@ -107,7 +123,7 @@ impl TestServer {
             let options = Options { mode, policy: rules, ..Options::default() };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
-            let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default());
+            let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
             Services::new(settings(), registry, handle, &*clock)
         });
         let services = opening.await.expect("the store opens");

@@ -41,21 +41,32 @@ pub fn pack(folder: &str, overrides: &[Override]) -> Packed {
 pub fn pack_sources(sources: impl IntoIterator<Item = (String, Vec<u8>)>) -> Packed {
     let sources: BTreeMap<String, Vec<u8>> = sources.into_iter().collect();
     let Metadata { name, version } = metadata(&sources);
-    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::none());
+    let bytes = archive(
+        &name,
+        Compression::none(),
+        sources.iter().map(|(path, content)| (path.as_str(), content.as_slice())),
+    );
+    Packed { file_name: format!("{name}-{version}.tgz"), name, version, bytes }
+}
+
+/// An archive of these files in `folder`, in their order.
+pub fn archive<'a>(
+    folder: &str,
+    compression: Compression,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Vec<u8> {
+    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), compression);
     let mut archive = tar::Builder::new(gzip);
-    for (path, content) in &sources {
+    for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
         header.set_size(content.len() as u64);
-        archive
-            .append_data(&mut header, format!("{name}/{path}"), content.as_slice())
-            .expect("append to the archive");
+        archive.append_data(&mut header, format!("{folder}/{path}"), content).expect("append to the archive");
     }
-    let bytes = archive.into_inner().and_then(|gzip| gzip.finish()).expect("finish the archive");
-    Packed { file_name: format!("{name}-{version}.tgz"), name, version, bytes }
+    archive.into_inner().and_then(|gzip| gzip.finish()).expect("finish the archive")
 }
 
 /// Writes the sources of `charts-fixtures/FOLDER` to `target`, for commands that take a chart folder.

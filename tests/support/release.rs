@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use flate2::Compression;
 use serde_json::{Value, json};
 
 use super::app::TestServer;
-use super::artifact::{
-    Blob, Document, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, IMAGE_MANIFEST, Image, noise,
-};
+use super::artifact::{Blob, Document, HELM_CHART, HELM_CONFIG, HELM_PROVENANCE, IMAGE_MANIFEST, Image};
+use super::charts::archive;
 use super::http::{Connection, Request, Response};
 use super::registry::{assert_status, put_manifest};
 
@@ -34,10 +34,10 @@ impl Release {
         Self::new(&json!({"apiVersion": "v2", "name": name, "version": version}))
     }
 
-    /// A chart whose config are these bytes, whether they are JSON or not.
+    /// A chart whose config are these bytes, whether they are JSON or not, and the Chart.yaml in its package too.
     pub fn of(config: impl Into<Bytes>) -> Self {
         let config = Blob::new(config);
-        let package = Blob::new(noise(&format!("package of {}", config.digest), 2_000));
+        let package = Blob::new(archive("app", Compression::fast(), [("Chart.yaml", &config.bytes[..])]));
         Self { config, layers: vec![(package, HELM_CHART.into())], annotations: json!({}) }
     }
 
@@ -58,6 +58,19 @@ impl Release {
         self.sorted()
     }
 
+    /// The same chart with a provenance file that is of its package, by a signature that is none.
+    pub fn signed(self) -> Self {
+        let config = String::from_utf8_lossy(&self.config.bytes).into_owned();
+        let metadata: Value = serde_json::from_str(&config).expect("a config that is JSON");
+        let text = |key: &str| metadata[key].as_str().expect("a name and a version").to_owned();
+        let (file, digest) = (file_name(&text("name"), &text("version")), &self.layer(HELM_CHART).digest);
+        let provenance = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{config}\n\n...\nfiles:\n  {file}: {digest}\n\
+             -----BEGIN PGP SIGNATURE-----\n\nnone\n-----END PGP SIGNATURE-----\n"
+        );
+        self.provenance(provenance)
+    }
+
     fn sorted(mut self) -> Self {
         self.layers.sort_by(|(a, _), (b, _)| a.digest.cmp(&b.digest));
         self
@@ -74,6 +87,12 @@ impl Release {
     /// The same chart in another manifest: Helm notes the time of the file there.
     pub fn created(mut self, time: &str) -> Self {
         self.annotations["org.opencontainers.image.created"] = time.into();
+        self
+    }
+
+    /// The same chart with an annotation of its manifest.
+    pub fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.annotations[key] = value.into();
         self
     }
 

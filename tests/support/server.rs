@@ -29,6 +29,12 @@ impl Server {
     /// `arguments` follow `serve --listen 127.0.0.1:0`. Settings of the caller's environment are not handed on.
     #[track_caller]
     pub fn start(arguments: &[&str]) -> Server {
+        Server::start_with(arguments, &[])
+    }
+
+    /// The same with these variables.
+    #[track_caller]
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_charthouse"));
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
         for (name, _) in
@@ -36,6 +42,7 @@ impl Server {
         {
             command.env_remove(name);
         }
+        command.envs(variables.iter().copied());
         let mut process = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -63,6 +70,12 @@ impl Server {
     #[track_caller]
     pub fn in_memory() -> Server {
         Server::start(&["--storage", "memory:"])
+    }
+
+    /// The same where packages need not be any.
+    #[track_caller]
+    pub fn where_noise_is_taken(arguments: &[&str]) -> Server {
+        Server::start_with(arguments, &[("CHARTHOUSE_POLICY_LENIENT", "**")])
     }
 
     /// A server over the directory `storage`.

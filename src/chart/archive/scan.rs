@@ -1,7 +1,7 @@
 //! The walk through a package and the packages inside of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use super::entries::{End, Entries, Entry};
 use super::gunzip::{Budget, Gunzip};
@@ -11,17 +11,22 @@ use super::{InvalidPackage, Limits, Metadata, Oddity, Package, PackedFile, Subch
 /// Headers, padding, extensions: what an entry may take beyond its content.
 const PER_ENTRY: u64 = 4 * 1024;
 
+/// Bytes that are decompressed at once.
+const BUFFER: usize = 16 * 1024;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a chart is known by. Each is a file like any other to the limits.
-const OF_INTEREST: [&str; 6] = [
-    "Chart.yaml",
-    "values.yaml",
-    "values.schema.json",
-    "Chart.lock",
-    "requirements.yaml",
-    "requirements.lock",
-];
+/// What is read of a chart to judge it. Each is a file like any other to the limits.
+const NEEDED: [&str; 3] = ["Chart.yaml", "requirements.yaml", SCHEMA];
+
+const SCHEMA: &str = "values.schema.json";
+
+/// What a chart is known by.
+const OF_INTEREST: [&str; 3] = ["values.yaml", "Chart.lock", "requirements.lock"];
+
+pub(super) fn is_of_interest(path: &str) -> bool {
+    OF_INTEREST.contains(&path) || is_readme(path)
+}
 
 pub(super) fn is_readme(path: &str) -> bool {
     ["readme.md", "readme.txt", "readme"].iter().any(|name| path.eq_ignore_ascii_case(name))
@@ -39,7 +44,7 @@ pub(super) fn package(
     scan.read(input, keep)?;
     let metadata = scan.metadata()?;
     let mut oddities: Vec<Oddity> = scan.oddities(&metadata);
-    if scan.contents.get("values.schema.json").is_some_and(|schema| !is_json(schema)) {
+    if scan.contents.get(SCHEMA).is_some_and(|schema| !is_json(schema)) {
         oddities.push(Oddity::Schema);
     }
     let Scan { files, subcharts, contents, .. } = scan;
@@ -105,7 +110,9 @@ impl<'a> Scan<'a> {
     }
 
     fn read(&mut self, input: &mut dyn Read, keep: &dyn Fn(&str) -> bool) -> Result<(), InvalidPackage> {
-        let mut entries = Entries::new(Gunzip::new(input, self.budget)?, self.budget);
+        // Headers are read alone, and to decompress a little costs nearly as much as to decompress much.
+        let gunzip = BufReader::with_capacity(BUFFER, Gunzip::new(input, self.budget)?);
+        let mut entries = Entries::new(gunzip, self.budget);
         while let Some(entry) = entries.next()? {
             let path = self.enter(&entry)?;
             self.take(&path, &mut entries, keep)?;
@@ -113,7 +120,8 @@ impl<'a> Scan<'a> {
         }
         let end = entries.end();
         self.no_end_marker = end == Some(End::Missing);
-        self.trailing_bytes = end == Some(End::Followed) || entries.into_inner().has_trailing_bytes();
+        self.trailing_bytes =
+            end == Some(End::Followed) || entries.into_inner().into_inner().has_trailing_bytes();
         if self.files.is_empty() {
             return Err(InvalidPackage::Empty);
         }
@@ -175,10 +183,7 @@ impl<'a> Scan<'a> {
                 self.subcharts.entry(chart.to_owned()).or_default();
                 self.take_content(path, entries, keep(path))
             }
-            Role::Own => {
-                let of_interest = OF_INTEREST.contains(&path) || is_readme(path);
-                self.take_content(path, entries, of_interest || keep(path))
-            }
+            Role::Own => self.take_content(path, entries, NEEDED.contains(&path) || keep(path)),
         }
     }
 

@@ -1,14 +1,14 @@
-//! Whether a package is the chart that its config and tag say it is. No client compares them.
+//! Whether a package is the chart that its config, its tag and the annotations of its manifest say it is. No client
+//! compares them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::Package;
 use crate::chart::metadata::{Metadata, shortened};
 
-/// A field in which the package says other than its config or its tag.
+/// A field in which the package says other than what was pushed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     pub field: &'static str,
@@ -23,6 +23,7 @@ pub struct Disagreement {
 pub enum Elsewhere {
     Config,
     Tag,
+    Annotation,
 }
 
 impl fmt::Display for Disagreement {
@@ -31,6 +32,7 @@ impl fmt::Display for Disagreement {
         let elsewhere = match elsewhere {
             Elsewhere::Config => "config",
             Elsewhere::Tag => "tag",
+            Elsewhere::Annotation => "annotation of the manifest",
         };
         write!(
             f,
@@ -39,16 +41,29 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// Compares all fields that clients know. `tag_version` is the version that the tag stands for, if it stands for one.
+/// Compares all fields of a Chart.yaml and a config that clients know. `tag_version` is the version that the tag stands
+/// for, if it stands for one.
 ///
 /// What Helm cleans when it makes a config of a Chart.yaml (spaces, unprintable characters) does not count.
-pub fn verify(package: &Package, config: &Metadata, tag_version: Option<&str>) -> Vec<Disagreement> {
-    let (ours, theirs) = (fields(&package.metadata), fields(config));
+pub fn verify(package: &Metadata, config: &Metadata, tag_version: Option<&str>) -> Vec<Disagreement> {
+    let mut found = if package == config { Vec::new() } else { differences(package, config) };
+    let version = &package.version;
+    if let Some(tag) = tag_version.filter(|tag| tag != version) {
+        let quoted = |text: &str| shortened(format!("{text:?}"));
+        let (in_package, in_other) = (quoted(version), quoted(tag));
+        found.push(Disagreement { field: "version", elsewhere: Elsewhere::Tag, in_package, in_other });
+    }
+    found
+}
+
+fn differences(package: &Metadata, config: &Metadata) -> Vec<Disagreement> {
+    let (ours, theirs) = (fields(package), fields(config));
     let mut found = Vec::new();
     for field in FIELDS {
         let value = |fields: &BTreeMap<String, Value>| {
-            let value = fields.get(field).cloned().unwrap_or_default();
-            if value == "" { Value::Null } else { value }
+            // As Helm takes one that is not there.
+            let absent = if field == "apiVersion" { Value::from("v1") } else { Value::Null };
+            fields.get(field).filter(|value| !value.is_null() && **value != "").cloned().unwrap_or(absent)
         };
         let (ours, theirs) = (value(&ours), value(&theirs));
         let same = match field {
@@ -60,13 +75,26 @@ pub fn verify(package: &Package, config: &Metadata, tag_version: Option<&str>) -
             found.push(Disagreement { field, elsewhere: Elsewhere::Config, in_package, in_other });
         }
     }
-    let version = &package.metadata.version;
-    if let Some(tag) = tag_version.filter(|tag| tag != version) {
-        let quoted = |text: &str| shortened(format!("{text:?}"));
-        let (in_package, in_other) = (quoted(version), quoted(tag));
-        found.push(Disagreement { field: "version", elsewhere: Elsewhere::Tag, in_package, in_other });
-    }
     found
+}
+
+/// Compares a Chart.yaml with those annotations of its manifest that say which chart it is; others may say what they
+/// like.
+pub fn verify_annotations(
+    package: &Metadata,
+    annotations: &BTreeMap<String, String>,
+) -> Option<Disagreement> {
+    const TITLE: &str = "org.opencontainers.image.title";
+    const VERSION: &str = "org.opencontainers.image.version";
+    let compare = |key, field, ours: &str, as_tag: &str| {
+        let theirs = annotations.get(key).filter(|theirs| *theirs != ours && *theirs != as_tag)?;
+        let quoted = |text: &str| shortened(format!("{text:?}"));
+        let (in_package, in_other) = (quoted(ours), quoted(theirs));
+        Some(Disagreement { field, elsewhere: Elsewhere::Annotation, in_package, in_other })
+    };
+    let Metadata { name, version, .. } = package;
+    compare(TITLE, "name", name, name)
+        .or_else(|| compare(VERSION, "version", version, &version.replace('+', "_")))
 }
 
 /// All that [`Metadata`] writes.
@@ -130,7 +158,7 @@ mod tests {
         let package = package(&[file("app/Chart.yaml", chart_yaml)]);
         let package = Package::read(package.as_slice(), &Limits::default()).unwrap();
         let config = Metadata::read(config.as_bytes()).unwrap();
-        verify(&package, &config, tag).iter().map(ToString::to_string).collect()
+        verify(&package.metadata, &config, tag).iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::backend::faulty::{Effect, Fault};
 const CHUNK: usize = 40_000;
 
 /// A client that resumes as the protocol says: after an error it asks how far the upload is.
-async fn push_stubbornly(registry: &Registry, bytes: &[u8]) -> Digest {
+async fn push_stubbornly(registry: &Arc<Registry>, bytes: &[u8]) -> Digest {
     let (repository, digest) = (name("team/app"), Digest::sha256(bytes));
     let mut session = registry.start_upload(&repository, None, &who()).to_string();
     let mut length = 0;
@@ -84,7 +84,7 @@ async fn repeat<T>(request: impl AsyncFn() -> Result<T, Error>) -> Result<T, Err
 }
 
 /// Pushes, moves and deletes; what is there in the end is known.
-async fn script(registry: &Registry) {
+async fn script(registry: &Arc<Registry>) {
     let repository = name("team/app");
     let push = async |version: &str, seed: u64| {
         let bytes = noise(50_000, seed);

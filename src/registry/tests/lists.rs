@@ -3,7 +3,7 @@ use crate::oci::OCI_INDEX;
 
 const ALL: Page<'static> = Page { limit: 1_000, last: None };
 
-async fn tags(registry: &Registry, limit: usize, last: Option<&str>) -> (Vec<String>, bool) {
+async fn tags(registry: &Arc<Registry>, limit: usize, last: Option<&str>) -> (Vec<String>, bool) {
     let page = registry.tags(&name("team/app"), Page { limit, last }).await.unwrap();
     (page.tags.iter().map(Tag::to_string).collect(), page.more)
 }
@@ -107,7 +107,7 @@ async fn what_is_no_marker_neither_shows_in_the_catalog_nor_ends_it() {
 }
 
 /// Pushes `count` manifests about `subject`, every third of another type; their digests in order.
-async fn attach(registry: &Registry, subject: &Digest, count: u64) -> Vec<Digest> {
+async fn attach(registry: &Arc<Registry>, subject: &Digest, count: u64) -> Vec<Digest> {
     let mut digests = Vec::new();
     for seed in 0..count {
         let mut document = image(registry, "team/app", 1_000 + seed).await;

@@ -8,6 +8,7 @@ mod mount;
 mod upload_memory;
 mod upload_model;
 mod uploads;
+mod vetting;
 
 use std::collections::VecDeque;
 use std::io;
@@ -51,7 +52,7 @@ impl Store {
     async fn registry_with(&self, limits: Limits) -> Arc<Registry> {
         let options = Options { mode: self.mode, ..Options::default() };
         let journals = Journals::open(self.backend.clone(), self.clock.clone(), options).await.unwrap();
-        Registry::new(journals, self.backend.clone(), self.clock.clone(), limits)
+        Registry::new(journals, self.backend.clone(), self.clock.clone(), limits, Arc::default())
     }
 
     /// The keys under `prefix` that contain `part`.
@@ -194,7 +195,7 @@ fn as_tag(text: &str) -> Reference {
 
 /// Pushes `document` as what its `mediaType` says, else as an image manifest.
 async fn push_manifest(
-    registry: &Registry,
+    registry: &Arc<Registry>,
     repository: &str,
     reference: &Reference,
     document: &Value,

@@ -98,7 +98,7 @@ async fn gauged(limits: Limits) -> (Arc<Registry>, Arc<Gauge>) {
     let backend: Arc<dyn Backend> = Arc::new(GaugedStore(Memory::new(), gauge.clone()));
     let clock = Arc::new(SystemClock::default());
     let journals = Journals::open(backend.clone(), clock.clone(), Options::default()).await.unwrap();
-    (Registry::new(journals, backend, clock, limits), gauge)
+    (Registry::new(journals, backend, clock, limits, Arc::default()), gauge)
 }
 
 async fn push_gauged(registry: &Registry, gauge: Arc<Gauge>, bytes: &[u8]) -> Digest {

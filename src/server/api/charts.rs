@@ -19,7 +19,7 @@ pub(super) async fn version(
     version: &Tag,
 ) -> Result<Reply, Failure> {
     let version = ask.registry().version(repository, version).await?;
-    Ok(answer(ask, &version))
+    answer(ask, repository, &version).await
 }
 
 pub(super) async fn resolve(
@@ -29,11 +29,14 @@ pub(super) async fn resolve(
     devel: bool,
 ) -> Result<Reply, Failure> {
     let version = ask.registry().resolve(repository, constraint, devel).await?;
-    Ok(answer(ask, &version))
+    answer(ask, repository, &version).await
 }
 
-/// Its tag may come to name another manifest of the same package, which changes no release.
-fn answer(ask: &Ask<'_>, version: &Version) -> Reply {
-    let tag = format!("{}-{}", tag_of(version.revision), version.manifest);
-    tagged(ask, tag, JSON, || json::version(version))
+/// Its tag may come to name another manifest of the same package, which changes no release; and keys expire, which
+/// changes a verdict.
+async fn answer(ask: &Ask<'_>, repository: &RepositoryName, version: &Version) -> Result<Reply, Failure> {
+    let verdict = Box::pin(ask.registry().verdict(repository, &version.release)).await?;
+    let status = json::status(&verdict);
+    let tag = format!("{}-{}-{status}", tag_of(version.revision), version.manifest);
+    Ok(tagged(ask, tag, JSON, || json::version(version, &verdict)))
 }

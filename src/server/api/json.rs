@@ -2,17 +2,47 @@
 
 use std::fmt::Write;
 
+use serde_json::{Value, json};
+
+use crate::chart::provenance::Signer;
+use crate::chart::to_harmless_json;
 use crate::journal::Release;
 use crate::oci::Digest;
-use crate::registry::{ListedChart, Version};
+use crate::registry::{ListedChart, Verdict, Version};
 
 /// A version as it is listed.
 pub(super) fn release(release: &Release) -> String {
     entry(release, None)
 }
 
-pub(super) fn version(version: &Version) -> String {
-    entry(&version.release, Some(&version.manifest))
+pub(super) fn version(version: &Version, verdict: &Verdict) -> String {
+    entry(&version.release, Some((&version.manifest, verdict)))
+}
+
+/// A verdict in a word.
+pub(super) fn status(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unsigned => "unsigned",
+        Verdict::Signed => "signed",
+        Verdict::Verified(_) => "verified",
+        Verdict::Untrusted(_) => "untrusted",
+        Verdict::Invalid(_) => "invalid",
+        Verdict::Lost => "lost",
+    }
+}
+
+/// Who signed, or why that is not known. What a key says of its owner may be any text.
+fn provenance(verdict: &Verdict) -> Value {
+    let mut told = json!({"status": status(verdict)});
+    match verdict {
+        Verdict::Unsigned | Verdict::Signed | Verdict::Lost => {}
+        Verdict::Verified(Signer { fingerprint, user_ids }) => {
+            told["signer"] = json!({"fingerprint": fingerprint, "userIds": user_ids});
+        }
+        Verdict::Untrusted(why) => told["reason"] = why.to_string().into(),
+        Verdict::Invalid(why) => told["reason"] = why.to_string().into(),
+    }
+    told
 }
 
 /// A chart with its newest version.
@@ -39,7 +69,7 @@ pub(super) fn list(head: &str, name: &str, entries: impl IntoIterator<Item = Str
 }
 
 /// Versions, tags, digests and times have no character to escape.
-fn entry(release: &Release, manifest: Option<&Digest>) -> String {
+fn entry(release: &Release, stored: Option<(&Digest, &Verdict)>) -> String {
     let chart = &release.chart;
     let (version, tag) = (&chart.version, chart.version.replace('+', "_"));
     let mut text = format!(
@@ -48,9 +78,10 @@ fn entry(release: &Release, manifest: Option<&Digest>) -> String {
         chart.package,
         chart.provenance.is_some()
     );
-    if let Some(manifest) = manifest {
-        // A text takes whatever is written.
-        write!(text, r#","manifest":"{manifest}""#).unwrap_or_default();
+    if let Some((manifest, verdict)) = stored {
+        // A text is written without errors.
+        let provenance = to_harmless_json(&provenance(verdict)).unwrap_or_default();
+        write!(text, r#","manifest":"{manifest}","provenance":{provenance}"#).unwrap_or_default();
     }
     text.push_str(",\"metadata\":");
     text.push_str(&chart.metadata);
@@ -62,9 +93,8 @@ fn entry(release: &Release, manifest: Option<&Digest>) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use serde_json::{Value, json};
-
     use super::*;
+    use crate::chart::provenance::InvalidProvenance;
     use crate::chart::{self, Metadata};
     use crate::clock::Timestamp;
 
@@ -84,6 +114,20 @@ mod tests {
         assert_eq!(read, expected);
         let text = release(&listed);
         assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text}");
+    }
+
+    #[test]
+    fn a_verdict_is_json_whatever_a_key_says_of_its_owner() {
+        let user_ids = vec!["\"A\" <a@b>\u{1b}\u{202e}".to_owned()];
+        let verified = Verdict::Verified(Signer { fingerprint: "AB".to_owned(), user_ids: user_ids.clone() });
+        let text = to_harmless_json(&provenance(&verified)).unwrap();
+        assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text}");
+        let signer = json!({"fingerprint": "AB", "userIds": user_ids});
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, json!({"status": "verified", "signer": signer}));
+        let invalid = provenance(&Verdict::Invalid(InvalidProvenance::TooLong));
+        assert!(invalid["reason"].as_str().is_some_and(|why| why.contains("more than")), "{invalid}");
+        assert_eq!(provenance(&Verdict::Unsigned), json!({"status": "unsigned"}));
     }
 
     #[test]

@@ -1,0 +1,38 @@
+//! What is wrong with a chart: each message names the rule that was broken and what to do.
+
+use std::sync::Arc;
+
+use crate::chart::Unlisted;
+use crate::chart::archive::{Disagreement, InvalidPackage};
+use crate::chart::provenance::{InvalidProvenance, Untrusted};
+
+/// Why a chart gets no tag.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("{0}: pack it again with `helm package`")]
+    Package(Arc<InvalidPackage>),
+    #[error("{}: push the package with `helm push`, which makes all of it from the package", listed(.0))]
+    Disagreements(Vec<Disagreement>),
+    #[error("the manifest is not that of a chart, because {0}: push the package with `helm push`")]
+    Manifest(Unlisted),
+    #[error("the manifest has {0} layers that are a provenance file, instead of one: leave out all but one")]
+    Provenances(usize),
+    #[error("{0}: sign the package again with `helm package --sign`")]
+    Provenance(#[from] InvalidProvenance),
+    #[error("{0}: only keys of policy.provenance.keyring count")]
+    Untrusted(#[from] Untrusted),
+    #[error(
+        "the chart has no provenance file, and here every chart must have one (policy.provenance.required): sign it with `helm package --sign`"
+    )]
+    Unsigned,
+}
+
+/// As many as a message has room for.
+const SHOWN: usize = 3;
+
+fn listed(found: &[Disagreement]) -> String {
+    let shown: Vec<String> = found.iter().take(SHOWN).map(ToString::to_string).collect();
+    let rest = found.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!("; and {rest} more") } else { String::new() };
+    format!("{}{more}", shown.join("; "))
+}
