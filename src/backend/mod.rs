@@ -28,6 +28,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Creates `key` with the concatenation of `body`. When it returns, in either way, the object that is
     /// there is durable. Of any number of simultaneous creates of one key exactly one is `Created`.
     /// (So creating what is already there again makes sure that it is durable.) No key may be a folder of another.
+    /// `body` is lent: its buffers are free when this returns.
     async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError>;
 
     /// The bytes of `key`, or those of `range` (byte offsets). A range that reaches past the end is cut

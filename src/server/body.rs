@@ -12,6 +12,7 @@ use futures_util::Stream;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::connection::InHand;
 use super::limits::Limits;
 
 /// Why a request body was not read to its end. The connection is of no further use.
@@ -29,8 +30,8 @@ pub(super) enum BodyError {
     Gone,
 }
 
-/// Arrivals are gathered into pieces of this many bytes: less traffic between threads. They are copied, because
-/// each holds on to a whole read buffer, however few bytes it has.
+/// Arrivals are gathered into pieces, by default of this many bytes: less traffic between threads. They are copied, because
+/// each holds on to the whole read buffer, which actix then has to replace by a new one and can use again otherwise.
 pub(super) const PIECE: usize = 32 * 1024;
 /// Bytes after which a client is believed to send what it declared.
 const IN_EARNEST: usize = 32 * 1024;
@@ -38,6 +39,7 @@ const IN_EARNEST: usize = 32 * 1024;
 /// The body of one request.
 pub(super) struct RequestBody {
     payload: Payload,
+    connection: Option<InHand>,
     declared: Option<u64>,
     limits: Limits,
     pace: Pace,
@@ -50,15 +52,21 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     /// `declared` is the `Content-Length`, where there is one.
-    pub(super) fn new(payload: Payload, declared: Option<u64>, limits: Limits) -> Self {
+    pub(super) fn new(
+        payload: Payload,
+        connection: Option<InHand>,
+        declared: Option<u64>,
+        limits: Limits,
+    ) -> Self {
         let pace = Pace::new(limits.body_window, limits.body_rate);
-        Self { payload, declared, limits, pace, received: 0, rest: Bytes::new(), failed: None }
+        Self { payload, connection, declared, limits, pace, received: 0, rest: Bytes::new(), failed: None }
     }
 
-    /// The next piece; `None` at the end. An error comes after all that arrived before it.
-    pub(super) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+    /// The next piece, of `size` bytes but for the last one; `None` at the end. An error comes after all that arrived
+    /// before it.
+    pub(super) async fn next(&mut self, size: usize) -> Option<Result<Bytes, BodyError>> {
         let mut piece = Vec::new();
-        while self.failed.is_none() && piece.len() < PIECE {
+        while self.failed.is_none() && piece.len() < size {
             if self.rest.is_empty() {
                 match self.arrival().await {
                     Some(Ok(bytes)) => self.rest = bytes,
@@ -66,8 +74,8 @@ impl RequestBody {
                     None => break,
                 }
             }
-            let room = PIECE - piece.len();
-            gather(&mut piece, &self.rest.split_to(self.rest.len().min(room)));
+            let room = size - piece.len();
+            gather(&mut piece, &self.rest.split_to(self.rest.len().min(room)), size);
         }
         if piece.is_empty() { self.failed.take().map(Err) } else { Some(Ok(piece.into())) }
     }
@@ -98,7 +106,7 @@ impl RequestBody {
     /// A body without a length: in pieces until its end is seen, because a buffer that grows is held twice.
     async fn gathered(&mut self, cap: u64) -> Result<Bytes, BodyError> {
         let mut pieces = Vec::new();
-        while let Some(piece) = self.next().await {
+        while let Some(piece) = self.next(PIECE).await {
             pieces.push(piece?);
             if self.received > cap {
                 return Err(BodyError::TooLarge(cap));
@@ -137,18 +145,22 @@ impl RequestBody {
         if let Poll::Ready(read) = Pin::new(&mut self.payload).poll_next(cx) {
             return Poll::Ready(read.map(|bytes| bytes.map_err(BodyError::Broken)));
         }
+        if let Some(connection) = &self.connection {
+            connection.want();
+        }
         let idle = self.limits.body_idle;
         let (_, timer) = wait.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(idle))));
         timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Idle(idle))))
     }
 }
 
-/// Appends to a piece, whose buffer grows with what arrives and never beyond a piece.
-fn gather(piece: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends to a piece, whose buffer grows with what arrives and never beyond `size`. That of a large piece is made at
+/// once: only bodies in the middle of their way get one.
+fn gather(piece: &mut Vec<u8>, bytes: &[u8], size: usize) {
     let needed = piece.len() + bytes.len();
     if needed > piece.capacity() {
-        let capacity = needed.max(piece.capacity() * 2).min(PIECE);
-        piece.reserve_exact(capacity - piece.len());
+        let grown = needed.max(piece.capacity() * 2).min(size);
+        piece.reserve_exact(if size > PIECE { size } else { grown } - piece.len());
     }
     piece.extend_from_slice(bytes);
 }
@@ -197,7 +209,7 @@ mod tests {
             End::Broken => Box::pin(arrivals.chain(stream::iter([Err(PayloadError::Incomplete(None))]))),
         };
         let limits = Limits { body_idle: Duration::from_millis(20), ..Limits::default() };
-        RequestBody::new(payload.into(), None, limits)
+        RequestBody::new(payload.into(), None, None, limits)
     }
 
     enum End {
@@ -210,10 +222,10 @@ mod tests {
     async fn arrivals_are_gathered_into_pieces() {
         static LONG: [u8; PIECE] = [7; PIECE];
         let mut body = body(&[b"a", b"b", &LONG, b"c"], End::Complete);
-        let pieces = [body.next().await.unwrap().unwrap(), body.next().await.unwrap().unwrap()];
+        let pieces = [body.next(PIECE).await.unwrap().unwrap(), body.next(PIECE).await.unwrap().unwrap()];
         assert_eq!(pieces.each_ref().map(Bytes::len), [PIECE, 3]);
         assert!(pieces[0].starts_with(b"ab\x07") && pieces[1].ends_with(b"\x07\x07c"));
-        assert!(body.next().await.is_none());
+        assert!(body.next(PIECE).await.is_none());
         assert_eq!(body.received(), PIECE as u64 + 3);
     }
 
@@ -221,8 +233,8 @@ mod tests {
     async fn what_arrived_comes_before_the_error_that_ended_it() {
         for (end, expected) in [(End::Stalled, "Idle"), (End::Broken, "Broken")] {
             let mut body = body(&[b"ab"], end);
-            assert_eq!(body.next().await.unwrap().unwrap(), "ab");
-            let error = body.next().await.unwrap().unwrap_err();
+            assert_eq!(body.next(PIECE).await.unwrap().unwrap(), "ab");
+            let error = body.next(PIECE).await.unwrap().unwrap_err();
             assert!(format!("{error:?}").starts_with(expected), "{error:?}");
         }
     }

@@ -51,6 +51,7 @@ use connection::InHand;
 use error::{Failure, Form};
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
 use health::Probe;
+use relay::Bodies;
 use remote::remote;
 use reply::{Body, Reply};
 use shutdown::{Signals, until_signalled};
@@ -91,6 +92,7 @@ pub struct Services {
     registry: Arc<Registry>,
     /// The runtime that owns the storage and its writers.
     store: Handle,
+    bodies: Bodies,
     ids: RequestIds,
     probe: Probe,
     draining: AtomicBool,
@@ -104,6 +106,7 @@ impl Services {
             policy: Policy::new(&settings.auth),
             anonymous: Principal::anonymous(),
             ids: RequestIds::new(clock),
+            bodies: Bodies::default(),
             probe: Probe::default(),
             draining: AtomicBool::new(false),
             settings,
@@ -143,7 +146,8 @@ fn create_app(
 }
 
 async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Body>, Infallible> {
-    let mut exchange = Exchange::begin(request.conn_data::<InHand>().cloned());
+    let in_hand = request.conn_data::<InHand>().cloned();
+    let mut exchange = Exchange::begin(in_hand.clone());
     let id = services.ids.of(request.headers());
     if access_log::wanted() {
         let trusted = &services.settings.server.trusted_proxies;
@@ -151,7 +155,7 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
         exchange.log(&id, request.method(), remote);
     }
     let payload = request.take_payload();
-    let mut body = RequestBody::new(payload, content_length(&request), services.limits);
+    let mut body = RequestBody::new(payload, in_hand, content_length(&request), services.limits);
     let asked = Asked { services: &services, head: request.head(), id: id.to_str().unwrap_or_default() };
     let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use tokio::sync::OwnedSemaphorePermit;
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::memory::{HOLD, Memory, PATIENCE, UNIT};
+use super::memory::{HOLD, Memory, PATIENCE, Unit};
 use super::state::{Base64, StagedPiece, too_many_pieces};
 use super::{BodySource, MAX_PIECES};
 use crate::backend::BackendError;
@@ -21,11 +20,7 @@ use crate::registry::{Error, Registry};
 /// Data objects of one upload that are being written at the same time.
 const IN_FLIGHT: usize = 2;
 
-/// Pieces smaller than this are gathered: each would cost more than its bytes, or keep a large buffer alive.
-const SMALL: usize = 16 * 1024;
-const GATHERED: usize = 64 * 1024;
-
-/// Writes one upload. What it holds in memory is covered by its permits.
+/// Writes one upload.
 pub(super) struct Writer {
     objects: Objects,
     memory: Arc<Memory>,
@@ -34,7 +29,6 @@ pub(super) struct Writer {
     pieces: Vec<StagedPiece>,
     in_flight: VecDeque<JoinHandle<Result<StagedPiece, Error>>>,
     buffer: Buffer,
-    permits: Option<OwnedSemaphorePermit>,
     /// Since when the buffer has not been empty.
     held_since: Instant,
 }
@@ -48,7 +42,6 @@ impl Writer {
             pieces: Vec::new(),
             in_flight: VecDeque::new(),
             buffer: Buffer::default(),
-            permits: None,
             held_since: Instant::now(),
         }
     }
@@ -72,21 +65,20 @@ impl Writer {
     /// Takes bytes; waits for memory, and for the store when two objects are being written already.
     pub async fn push(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let paid = self.permits.as_ref().map_or(0, |permits| permits.num_permits() * UNIT);
-            let room = paid.min(self.extent).saturating_sub(self.buffer.length);
-            if room == 0 {
-                match self.buffer.length >= self.extent {
-                    true => self.flush().await?,
-                    false => self.pay().await?,
-                }
-                continue;
+            if self.buffer.room() == 0 {
+                let unit = self.unit().await?;
+                self.buffer.open(unit);
             }
             if self.buffer.length == 0 {
                 self.held_since = Instant::now();
             }
-            self.buffer.push(bytes.split_to(room.min(bytes.len())));
+            let room = self.buffer.room().min(self.extent - self.buffer.length);
+            self.buffer.push(&bytes.split_to(room.min(bytes.len())));
+            if self.buffer.length >= self.extent {
+                self.flush().await?;
+            }
         }
-        if self.buffer.length >= self.extent { self.flush().await } else { Ok(()) }
+        Ok(())
     }
 
     /// Takes a piece that is in the store already.
@@ -99,7 +91,6 @@ impl Writer {
     pub async fn segment(&mut self) -> Result<Vec<StagedPiece>, Error> {
         if self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= MAX_ATTACHED {
             let inline = self.buffer.take().concat().into();
-            self.permits = None;
             return Ok(vec![StagedPiece::Inline { inline: Base64(inline) }]);
         }
         self.settle().await?;
@@ -122,23 +113,17 @@ impl Writer {
         Ok(Body { size: pieces.iter().map(length).sum(), pieces })
     }
 
-    /// One more permit. Waiting for it, the upload gives back what it holds: were all to wait holding, none
+    /// One more buffer. Waiting for it, the upload gives back what it holds: were all to wait holding, none
     /// would go on.
-    async fn pay(&mut self) -> Result<(), Error> {
-        let memory = self.memory.clone();
-        let mut waiting = std::pin::pin!(memory.permit());
-        let permit = match timeout(PATIENCE, &mut waiting).await {
-            Ok(permit) => permit?,
+    async fn unit(&mut self) -> Result<Unit, Error> {
+        let mut waiting = std::pin::pin!(self.memory.clone().unit());
+        match timeout(PATIENCE, &mut waiting).await {
+            Ok(unit) => unit,
             Err(_) => {
                 self.flush().await?;
-                waiting.await?
+                waiting.await
             }
-        };
-        match &mut self.permits {
-            Some(permits) => permits.merge(permit),
-            None => self.permits = Some(permit),
         }
-        Ok(())
     }
 
     /// Writes what has been held for long, if others wait: a client that stalls must not stop them.
@@ -156,11 +141,10 @@ impl Writer {
             self.land().await?;
         }
         let (length, crc32c) = (self.buffer.length as u64, self.buffer.crc.finish());
-        let (bytes, permits, objects) = (self.buffer.take(), self.permits.take(), self.objects.clone());
+        let (bytes, objects) = (self.buffer.take(), self.objects.clone());
         self.in_flight.push_back(tokio::spawn(async move {
-            let object = objects.create(bytes).await;
-            drop(permits);
-            Ok(StagedPiece::Object { object: object?, length, crc32c })
+            let object = objects.create(bytes).await?;
+            Ok(StagedPiece::Object { object, length, crc32c })
         }));
         Ok(())
     }
@@ -206,46 +190,43 @@ fn length(piece: &Piece) -> u64 {
     }
 }
 
-/// Bytes in order, never joined; only small pieces are gathered.
+/// Bytes in order.
 #[derive(Default)]
 struct Buffer {
-    pieces: Vec<Bytes>,
-    gathered: BytesMut,
+    full: Vec<Bytes>,
+    last: Option<Unit>,
     length: usize,
     crc: Crc,
 }
 
 impl Buffer {
-    fn push(&mut self, bytes: Bytes) {
-        self.length += bytes.len();
-        self.crc.update(&bytes);
-        if bytes.len() < SMALL {
-            self.gathered.extend_from_slice(&bytes);
-            if self.gathered.len() >= GATHERED {
-                self.close_gathered();
-            }
-        } else {
-            self.close_gathered();
-            self.pieces.push(bytes);
+    /// How many bytes more it takes before it needs another unit.
+    fn room(&self) -> usize {
+        self.last.as_ref().map_or(0, Unit::room)
+    }
+
+    fn open(&mut self, unit: Unit) {
+        self.full.extend(self.last.replace(unit).map(Unit::freeze));
+    }
+
+    /// Takes at most [`Buffer::room`] bytes.
+    fn push(&mut self, bytes: &[u8]) {
+        if let Some(unit) = &mut self.last {
+            unit.push(bytes);
+            self.length += bytes.len();
+            self.crc.update(bytes);
         }
     }
 
+    /// A copy of it all.
     fn joined(&self) -> Bytes {
-        match self.pieces.as_slice() {
-            // The pieces of a connection share their memory with other ones.
-            [one] if self.gathered.is_empty() => Bytes::copy_from_slice(one),
-            pieces => [pieces.concat(), self.gathered.to_vec()].concat().into(),
-        }
+        let pieces = self.full.iter().map(Bytes::as_ref).chain(self.last.as_ref().map(Unit::as_ref));
+        pieces.collect::<Vec<_>>().concat().into()
     }
 
     fn take(&mut self) -> Vec<Bytes> {
-        self.close_gathered();
-        std::mem::take(self).pieces
-    }
-
-    fn close_gathered(&mut self) {
-        if !self.gathered.is_empty() {
-            self.pieces.push(self.gathered.split().freeze());
-        }
+        let Self { mut full, last, .. } = std::mem::take(self);
+        full.extend(last.map(Unit::freeze));
+        full
     }
 }

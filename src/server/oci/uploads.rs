@@ -33,7 +33,7 @@ pub(in crate::server) async fn single(
 ) -> Result<Reply, Failure> {
     let (registry, who) = (Arc::clone(ask.registry()), ask.who());
     let (target, expected) = (repository.clone(), digest.clone());
-    let stored = with_body(&ask.services.store, ask.body, |mut body| async move {
+    let stored = with_body(&ask.services.store, &ask.services.bodies, ask.body, |mut body| async move {
         registry.upload(&target, &expected, &mut body, &who).await
     });
     stored.await??;
@@ -63,7 +63,7 @@ pub(in crate::server) async fn append(
     let span = span(&ask.head.headers)?;
     let (registry, who) = (Arc::clone(ask.registry()), ask.who());
     let (target, upload) = (repository.clone(), session.to_owned());
-    let appended = with_body(&ask.services.store, ask.body, |mut body| async move {
+    let appended = with_body(&ask.services.store, &ask.services.bodies, ask.body, |mut body| async move {
         registry.append_upload(&target, &upload, span, &mut body, &who).await
     });
     let Progress { session, length } = appended.await??;
@@ -90,7 +90,7 @@ pub(in crate::server) async fn finish(
     let span = span(&ask.head.headers)?;
     let (registry, who) = (Arc::clone(ask.registry()), ask.who());
     let (target, upload, expected) = (repository.clone(), session.to_owned(), digest.clone());
-    let finished = with_body(&ask.services.store, ask.body, |mut body| async move {
+    let finished = with_body(&ask.services.store, &ask.services.bodies, ask.body, |mut body| async move {
         registry.finish_upload(&target, &upload, &expected, span, &mut body, &who).await
     });
     finished.await??;
