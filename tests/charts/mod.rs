@@ -5,6 +5,7 @@ mod agreement;
 mod artifacts;
 mod packages;
 mod provenance;
+mod races;
 
 /// The odd and hostile packages of the reader's own tests, each with its verdict.
 #[path = "../../src/chart/archive/corpus.rs"]
