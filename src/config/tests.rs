@@ -402,10 +402,13 @@ fn a_keyring_is_read_with_its_setting() {
         assert!(complaint.contains(why), "{complaint}");
     }
     let good = setting("charts-fixtures/keys/public.gpg");
-    if cfg!(feature = "openpgp") {
+    #[cfg(feature = "openpgp")]
+    {
         let keyring = good.unwrap().settings.policy.provenance.keyring.unwrap();
         assert_eq!(keyring.write(), "charts-fixtures/keys/public.gpg");
-    } else {
+    }
+    #[cfg(not(feature = "openpgp"))]
+    {
         let complaint = complaints(good).join("; ");
         assert!(complaint.contains("this build has no OpenPGP"), "{complaint}");
     }

@@ -10,6 +10,7 @@ use super::{assert_rule, assert_warned};
 use crate::museum::{api, assert_error, form, upload};
 use crate::support::app::{Kind, TestServer, lenient, on_every_backend};
 use crate::support::charts::{pack, root};
+#[cfg(feature = "openpgp")]
 use crate::support::http::Request;
 use crate::support::registry::{assert_refused, assert_status};
 use crate::support::release::Release;

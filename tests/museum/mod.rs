@@ -1,5 +1,6 @@
 //! ChartMuseum's API: what it takes is a chart like any other, and what was pushed over OCI is in it (HELM.md section 3.3).
 
+mod docs;
 mod read;
 mod upload;
 

@@ -64,10 +64,7 @@ impl Release {
         let metadata: Value = serde_json::from_str(&config).expect("a config that is JSON");
         let text = |key: &str| metadata[key].as_str().expect("a name and a version").to_owned();
         let (file, digest) = (file_name(&text("name"), &text("version")), &self.layer(HELM_CHART).digest);
-        let provenance = format!(
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{config}\n\n...\nfiles:\n  {file}: {digest}\n\
-             -----BEGIN PGP SIGNATURE-----\n\nnone\n-----END PGP SIGNATURE-----\n"
-        );
+        let provenance = unsigned_provenance(&config, &file, digest);
         self.provenance(provenance)
     }
 
@@ -121,6 +118,14 @@ impl Release {
         let blobs = self.layers.iter().map(|(blob, _)| blob.clone()).chain([self.config.clone()]).collect();
         Image { blobs, manifest: Document::new(IMAGE_MANIFEST, &manifest) }
     }
+}
+
+/// A provenance file of the package `file`, by a signature that is none.
+pub fn unsigned_provenance(metadata: &str, file: &str, digest: &str) -> String {
+    format!(
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{metadata}\n\n...\nfiles:\n  {file}: {digest}\n\
+         -----BEGIN PGP SIGNATURE-----\n\nnone\n-----END PGP SIGNATURE-----\n"
+    )
 }
 
 /// `NAME-VERSION.tgz`.

@@ -85,6 +85,22 @@ async fn proposals_that_come_together_land_in_few_commits() {
 }
 
 #[tokio::test]
+async fn who_came_together_comes_together_again() {
+    let store = store();
+    let (journals, _) = open(&store, u64::MAX).await;
+    let client = async |at: usize| push_all(&journals, at * 10..(at + 1) * 10).await;
+    join_all((0..16).map(client)).await;
+    let state = journals.current(&team()).await.unwrap().unwrap();
+    assert_eq!(state.entries, 160);
+    // Were the first of each round not to wait for the others, there would be two commits a round.
+    assert!(state.seq <= 14, "{} commits", state.seq);
+    let alone = std::time::Instant::now();
+    push_all(&journals, 200..220).await;
+    assert_eq!(journals.current(&team()).await.unwrap().unwrap().seq, state.seq + 20);
+    println!("alone, a push takes {:?}", alone.elapsed() / 20);
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_more() {
     let store = store();
     let (journals, _) = open(&store, u64::MAX).await;
