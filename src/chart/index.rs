@@ -214,7 +214,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chart::Metadata;
+    use crate::chart::{Metadata, tag_of_version};
     use crate::oci::Digest;
 
     fn release(version: &str, size: usize) -> Release {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn rank(version: &str) -> Rank {
-        Rank::of(&Tag::parse(&version.replace('+', "_")).unwrap()).unwrap()
+        Rank::of(&Tag::parse(&tag_of_version(version)).unwrap()).unwrap()
     }
 
     fn text(index: &Index) -> String {

@@ -22,5 +22,5 @@ pub use index::{Index, Rank, entry};
 pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, package_of, provenances_of, record};
 pub use search::{InvalidTerms, Relevance, Searchable, Terms};
-pub use version::{is_strict, lax, precedence, version_of_tag};
+pub use version::{is_strict, lax, precedence, tag_of_version, version_of_tag};
 pub use yaml::to_string as to_harmless_json;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use keyring::{InvalidKeyring, Keyring, Signer, Untrusted};
+pub use keyring::{InvalidKeyring, Keyring, Untrusted};
 
 use super::chart_yaml;
 use super::metadata::{InvalidMetadata, Metadata, shortened};
@@ -34,6 +34,15 @@ pub struct Provenance {
     signed_text: String,
     /// The signature with its armor.
     signature: String,
+}
+
+/// Whose key signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// Of the primary key, in upper case hexadecimal digits.
+    pub fingerprint: String,
+    /// Those that the key itself vouches for, such as `Name <address>`.
+    pub user_ids: Vec<String>,
 }
 
 /// Why a provenance file is refused.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::metadata::{InvalidMetadata, Metadata};
-use super::version::version_of_tag;
+use super::version::{tag_of_version, version_of_tag};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 
 /// A config of more bytes than this is not read.
@@ -80,7 +80,7 @@ impl Release {
 
     /// The only tag that stands for this version, if there can be one.
     pub fn tag(&self) -> Option<Tag> {
-        Tag::parse(&self.version.replace('+', "_")).ok()
+        Tag::parse(&tag_of_version(&self.version)).ok()
     }
 
     /// Whether `tag` of `repository` stands for this version, so that an index lists it: clients look for a chart and

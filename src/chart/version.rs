@@ -12,6 +12,11 @@ pub fn version_of_tag(tag: &str) -> String {
     tag.replace('_', "+")
 }
 
+/// The tag that Helm gives to a version: the other way round.
+pub fn tag_of_version(version: &str) -> String {
+    version.replace('+', "_")
+}
+
 /// Whether `version` is one of Semantic Versioning 2.0.0, without `v` and with all three numbers. Helm resolves a
 /// range of versions among such tags only.
 pub fn is_strict(version: &str) -> bool {
@@ -173,7 +178,7 @@ mod tests {
             version in "(0|[1-9][0-9]{0,8})(\\.(0|[1-9][0-9]{0,8})){2}(-[a-z-][0-9a-z-]{0,8}(\\.(0|[1-9][0-9]{0,3}))?)?(\\+[0-9a-z-]{1,8})?"
         ) {
             prop_assert!(is_strict(&version));
-            prop_assert!(is_strict(&version_of_tag(&version.replace('+', "_"))));
+            prop_assert!(is_strict(&version_of_tag(&tag_of_version(&version))));
             prop_assert_eq!(lax(&format!("v{version}")), lax(&version));
         }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::ClientError;
+use crate::chart::tag_of_version;
 use crate::oci::{Digest, InvalidName, RepositoryName, Tag};
 
 /// `host` or `host:port`, in lower case.
@@ -140,7 +141,7 @@ impl Place {
 
 /// The tag that stands for a version: `_` where the version has `+`.
 pub fn tag_of(version: &str) -> Result<Tag, ClientError> {
-    Tag::parse(&version.replace('+', "_"))
+    Tag::parse(&tag_of_version(version))
         .map_err(|why| ClientError::Usage(format!("`{version}` cannot be a tag: {why}")))
 }
 

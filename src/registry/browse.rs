@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::overview::Chart;
 use super::{Error, Page, Registry};
-use crate::chart::{self, Constraint, Rank, version_of_tag};
+use crate::chart::{self, Constraint, Rank, tag_of_version, version_of_tag};
 use crate::journal::{Release, Revision, State};
 use crate::oci::{Digest, Namespace, RepositoryName, Tag};
 
@@ -111,7 +111,7 @@ impl Registry {
         let constraint = constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" });
         let parsed = Constraint::parse(constraint)?;
         let (state, ListedChart { chart, .. }, _) = self.chart_and_state(repository).await?;
-        let exact = Tag::parse(&constraint.replace('+', "_")).ok();
+        let exact = Tag::parse(&tag_of_version(constraint)).ok();
         let exact = exact.as_ref().and_then(Rank::of).filter(|rank| chart.versions.contains_key(rank));
         let strict = chart.versions.iter().filter(|(_, release)| chart::is_strict(&release.chart.version));
         let chosen =
@@ -175,7 +175,7 @@ pub(super) fn take<T>(
 
 /// The place of a version, which need not exist.
 fn rank(version: &str) -> Result<Rank, Error> {
-    let tag = Tag::parse(&version.replace('+', "_")).ok();
+    let tag = Tag::parse(&tag_of_version(version)).ok();
     tag.as_ref().and_then(Rank::of).ok_or(Error::VersionInvalid)
 }
 

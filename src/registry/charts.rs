@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Blob, Error, Registry};
-use crate::chart::{self, MAX_CONFIG, Metadata, Release, Unlisted, version_of_tag};
+use crate::chart::{self, MAX_CONFIG, Metadata, Release, Unlisted, tag_of_version, version_of_tag};
 use crate::journal::State;
 use crate::oci::{ChartFile, Digest, Manifest, Namespace, RepositoryName, Tag};
 
@@ -93,7 +93,7 @@ fn find(state: &State, namespace: &Namespace, file: &ChartFile) -> Option<(Repos
     let splits = file.stem.match_indices('-').map(|(at, _)| (&file.stem[..at], &file.stem[at + 1..]));
     let mut releases = splits.filter_map(|(name, version)| {
         let repository = namespace.repository(name).ok()?;
-        let tag = Tag::parse(&version.replace('+', "_")).ok()?;
+        let tag = Tag::parse(&tag_of_version(version)).ok()?;
         let release = state.repository(&repository)?.releases.get(&tag)?.chart.clone();
         Some((repository, release))
     });

@@ -23,6 +23,7 @@ mod reader;
 mod referrers;
 mod search;
 mod tags;
+mod turns;
 mod uploads;
 mod vetting;
 
@@ -66,7 +67,7 @@ pub struct Registry {
     overviews: overview::Overviews,
     packages: packages::Packages,
     /// Searches through all namespaces that may run at once.
-    searches: tokio::sync::Semaphore,
+    searches: turns::Turns,
     uploads: uploads::Uploads,
     policy: Arc<Policy>,
     inspections: vetting::Inspections,
@@ -132,7 +133,7 @@ impl Registry {
         let indexes = index::indexes(limits.indexes);
         let overviews = overview::overviews(limits.overviews);
         let packages = packages::Packages::new(limits.packages);
-        let searches = tokio::sync::Semaphore::new(1);
+        let searches = search::turns();
         let uploads = uploads::Uploads::new(limits.upload_memory);
         Arc::new(Self {
             journals,

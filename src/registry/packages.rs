@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::turns::Turns;
 use super::{Blob, Error, Registry};
 use crate::chart::archive::{Limits, Package};
 use crate::chart::{Difference, difference};
@@ -22,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 /// Packages that were looked into lately, weighed by their bytes.
 pub(super) struct Packages {
     read: moka::future::Cache<Digest, Arc<Package>>,
-    turns: tokio::sync::Semaphore,
+    turns: Turns,
 }
 
 impl Packages {
@@ -32,7 +33,7 @@ impl Packages {
             .time_to_idle(IDLE)
             .weigher(|_: &Digest, package: &Arc<Package>| weight(package))
             .build();
-        Self { read, turns: tokio::sync::Semaphore::new(AT_ONCE) }
+        Self { read, turns: Turns::new(AT_ONCE, PATIENCE) }
     }
 }
 
@@ -75,24 +76,17 @@ impl Registry {
     ) -> Result<Difference, Error> {
         let from = self.package(repository, from).await?;
         let to = self.package(repository, to).await?;
-        let _turn = self.turn().await?;
+        let _turn = self.packages.turns.take().await?;
         tokio::task::spawn_blocking(move || difference(&from, &to)).await.map_err(|_| Error::Panicked)
     }
 
     async fn read_package(&self, blob: Blob) -> Result<Arc<Package>, Error> {
-        let _turn = self.turn().await?;
+        let _turn = self.packages.turns.take().await?;
         let bytes = self.body(&blob.wanted, &blob.stored).await?;
         let read = tokio::task::spawn_blocking(move || {
             Package::read_keeping(&bytes[..], &LIMITS, &|path| path.starts_with("templates/"))
         });
         let read = read.await.map_err(|_| Error::Panicked)?;
         read.map(Arc::new).map_err(|error| Error::PackageUnreadable(error.to_string()))
-    }
-
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
-        match tokio::time::timeout(PATIENCE, self.packages.turns.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(Error::Busy),
-        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::vetting::{Claim, Fault, Source};
 use super::{Error, PutManifest, Registry, Version, Who};
 use crate::chart::provenance::Provenance;
-use crate::chart::{Artifact, Config, Named};
+use crate::chart::{Artifact, Config, Named, tag_of_version};
 use crate::journal::{Body, Change, Refusal, Replace};
 use crate::oci::{
     Condition, Digest, EtagSet, HELM_PROVENANCE, MediaType, Namespace, OCI_MANIFEST, Reference,
@@ -42,22 +42,22 @@ impl Registry {
     /// must keep that.
     pub async fn publish(self: &Arc<Self>, publish: Publish<'_>, who: &Who) -> Result<Published, Error> {
         let Publish { namespace, package, provenance, force } = publish;
-        let digest = Digest::sha256(&package);
+        let named = Named::of(&package);
         let inspected =
-            Box::pin(self.inspect(&digest, Source::Held(&package))).await?.map_err(Fault::Package)?;
+            Box::pin(self.inspect(&named.digest, Source::Held(&package))).await?.map_err(Fault::Package)?;
         let config = Config::of(&inspected.metadata);
         let repository = namespace
             .repository(&config.name)
             .map_err(|error| Error::ChartName { name: config.name.clone(), error })?;
-        let tag = Tag::parse(&config.version.replace('+', "_"))
+        let tag = Tag::parse(&tag_of_version(&config.version))
             .map_err(|_| Error::ChartVersion(config.version.clone()))?;
         let signature = provenance.as_ref().map(|bytes| Named::of(bytes));
         // Also with the manifest, but what is refused need not be stored before.
-        let claim = Claim { name: &config.name, version: &config.version, package: &digest };
+        let claim = Claim { name: &config.name, version: &config.version, package: &named.digest };
         let file = signature.as_ref().map(|named| &named.digest).zip(provenance.as_ref().map(Source::Held));
         Box::pin(self.vet_signature(namespace, claim, file)).await?;
         let created = self.clock.now().to_string();
-        let artifact = Artifact::new(&config, Named::of(&package), signature, &created);
+        let artifact = Artifact::new(&config, named, signature, &created);
         let (config, manifest) = (Bytes::from(artifact.config), Bytes::from(artifact.manifest));
         try_join3(self.store(&repository, config, who), self.store(&repository, package, who), async {
             match provenance {
@@ -86,7 +86,7 @@ impl Registry {
         let (name, version) = (&read.metadata.name, &read.metadata.version);
         let repository =
             namespace.repository(name).map_err(|error| Error::ChartName { name: name.clone(), error })?;
-        let tag = Tag::parse(&version.replace('+', "_")).map_err(|_| Error::ChartVersion(version.clone()))?;
+        let tag = Tag::parse(&tag_of_version(version)).map_err(|_| Error::ChartVersion(version.clone()))?;
         let Version { release, manifest: held, .. } = self.version(&repository, &tag).await?;
         read.check(name, version, &release.chart.package)?;
         let named = Named::of(&provenance);
@@ -113,7 +113,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let unknown =
             || Error::VersionUnknown { repository: repository.clone(), version: version.to_owned() };
-        let tag = Tag::parse(&version.replace('+', "_")).map_err(|_| unknown())?;
+        let tag = Tag::parse(&tag_of_version(version)).map_err(|_| unknown())?;
         let held = self.version(repository, &tag).await?.manifest;
         let only_if = Condition { if_match: Some(EtagSet::Digests(vec![held.clone()])), if_none_match: None };
         let state = self.state_of(repository).await?;

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::browse::{ListedChart, take};
 use super::overview::{Chart, Overview};
+use super::turns::Turns;
 use super::{Error, Page, Registry};
 use crate::chart::{Relevance, Terms};
 use crate::journal::Revision;
@@ -27,6 +28,11 @@ pub struct Found {
     pub next: Option<String>,
     /// The commit that changed a release of the namespace last; none for all namespaces.
     pub revision: Option<Revision>,
+}
+
+/// Of searches through all namespaces.
+pub(super) fn turns() -> Turns {
+    Turns::new(1, PATIENCE)
 }
 
 /// The place of a chart among those that are found.
@@ -63,8 +69,7 @@ impl Registry {
 
     /// What is found in all namespaces. One such search at a time: it may load them all.
     async fn search_all(self: &Arc<Self>, search: &Arc<Search>) -> Result<Best, Error> {
-        let turn = tokio::time::timeout(PATIENCE, self.searches.acquire()).await;
-        let _turn = turn.map_err(|_| Error::Busy)?;
+        let _turn = self.searches.take().await?;
         let mut best = Best::default();
         let mut last: Option<String> = None;
         loop {

@@ -1,41 +1,22 @@
 //! What a bad request costs: peak heap for each case, and resident memory over many rounds of all of them.
 //!
-//! The heap counter is the global allocator of the whole test binary, and the harness runs tests at the same time.
-//! So this test runs its own binary again, for this one test alone, in a process where nothing else allocates.
-//! The client shares that process: it sends bytes prepared beforehand and keeps only the short answers.
-
-use std::process::Command;
-
-use tokio::runtime::Builder;
+//! The client shares the process of the test: it sends bytes prepared beforehand and keeps only the short answers.
 
 use super::{Ground, fault};
 use crate::HEAP;
+use crate::support::alone::alone;
 use crate::support::app::{Kind, TestServer};
 
-const ALONE: &str = "CHARTHOUSE_TEST_ALONE";
 const MIB: usize = 1 << 20;
 const ROUNDS: usize = 20;
 
 #[test]
 fn no_case_costs_a_mebibyte_more_than_its_body_and_none_leaves_anything_behind() {
-    if std::env::var_os(ALONE).is_some() {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        return runtime.block_on(measure());
-    }
     let this_test = concat!(
         module_path!(),
         "::no_case_costs_a_mebibyte_more_than_its_body_and_none_leaves_anything_behind"
     );
-    let this_test = this_test.split_once("::").expect("the crate's name first").1;
-    let alone = Command::new(std::env::current_exe().expect("this binary"))
-        .args([this_test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(ALONE, "1")
-        .output()
-        .expect("this binary again");
-    let said = String::from_utf8_lossy(&alone.stdout);
-    assert!(alone.status.success(), "{said}{}", String::from_utf8_lossy(&alone.stderr));
-    assert!(said.contains("1 passed"), "the test did not run: {said}");
-    println!("{said}");
+    alone(this_test, measure());
 }
 
 async fn measure() {

@@ -1,17 +1,15 @@
 //! Packages over the wire: the corpus of the reader, on both faces, strict and lenient, and what a bomb costs.
 
-use std::process::Command;
-
 use charthouse::oci::NamespacePattern;
 use charthouse::registry::Policy;
 use serde_json::json;
-use tokio::runtime::Builder;
 
 use super::corpus::{Verdict, cases};
 use super::writer::{chart_of, file};
 use super::{assert_rule, assert_warned, chart};
 use crate::HEAP;
 use crate::museum::upload;
+use crate::support::alone::alone;
 use crate::support::app::{Kind, TestServer, lenient, on_every_backend};
 use crate::support::artifact::noise;
 use crate::support::registry::{assert_status, manifest_path, warnings};
@@ -115,25 +113,12 @@ async fn a_large_package_is_judged_wherever_its_bytes_are() {
     .await;
 }
 
-const ALONE: &str = "CHARTHOUSE_TEST_ALONE";
 /// A file of 5 MiB that is judged, and what it takes to read it.
 const MOST: usize = 16 << 20;
 
-/// As in `bad_input::memory`: in a process where nothing else allocates.
 #[test]
 fn a_bomb_costs_no_more_memory_than_a_file_may_have() {
-    if std::env::var_os(ALONE).is_some() {
-        return Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(measure());
-    }
-    let this_test = concat!(module_path!(), "::a_bomb_costs_no_more_memory_than_a_file_may_have");
-    let alone = Command::new(std::env::current_exe().expect("this binary"))
-        .args([this_test.split_once("::").expect("the crate's name first").1, "--exact", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .expect("this binary again");
-    let said = String::from_utf8_lossy(&alone.stdout);
-    assert!(alone.status.success(), "{said}{}", String::from_utf8_lossy(&alone.stderr));
-    assert!(said.contains("1 passed"), "the test did not run: {said}");
+    alone(concat!(module_path!(), "::a_bomb_costs_no_more_memory_than_a_file_may_have"), measure());
 }
 
 async fn measure() {
@@ -144,7 +129,7 @@ async fn measure() {
     let schema = [vec![file("app/values.schema.json", vec![b'['; 5 << 20])], bomb("x")].concat();
     let nested =
         vec![file("app/charts/a.tgz", chart_of(&bomb("y"))), file("app/charts/b.tgz", chart_of(&bomb("z")))];
-    for (name, entries) in [("zeros", bomb("a")), ("a schema", schema), ("in packages", nested)] {
+    for (tag, entries) in [("zeros", bomb("a")), ("schema", schema), ("nested", nested)] {
         let release = chart(chart_of(&entries));
         drop(entries);
         let digest = release.image().manifest.digest;
@@ -152,18 +137,9 @@ async fn measure() {
             assert_status(&server.put_release("team/app", &digest, &release).await, 201);
             let before = HEAP.current_usage();
             HEAP.reset_peak_usage();
-            assert_status(&server.put_release("team/app", name_of(name), &release).await, status);
+            assert_status(&server.put_release("team/app", tag, &release).await, status);
             let cost = HEAP.peak_usage().saturating_sub(before);
-            assert!(cost < MOST, "{name}: {cost} bytes");
+            assert!(cost < MOST, "{tag}: {cost} bytes");
         }
-    }
-}
-
-/// A tag for each bomb.
-fn name_of(bomb: &str) -> &'static str {
-    match bomb {
-        "zeros" => "a",
-        "a schema" => "b",
-        _ => "c",
     }
 }

@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod alone;
 pub mod app;
 pub mod artifact;
 pub mod charts;

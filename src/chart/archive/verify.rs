@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::chart::metadata::{Metadata, shortened};
+use crate::chart::version::tag_of_version;
 
 /// A field in which the package says other than what was pushed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,13 @@ pub enum Elsewhere {
     Config,
     Tag,
     Annotation,
+}
+
+impl Disagreement {
+    fn of_texts(field: &'static str, elsewhere: Elsewhere, in_package: &str, in_other: &str) -> Self {
+        let quoted = |text: &str| shortened(format!("{text:?}"));
+        Self { field, elsewhere, in_package: quoted(in_package), in_other: quoted(in_other) }
+    }
 }
 
 impl fmt::Display for Disagreement {
@@ -49,9 +57,7 @@ pub fn verify(package: &Metadata, config: &Metadata, tag_version: Option<&str>) 
     let mut found = if package == config { Vec::new() } else { differences(package, config) };
     let version = &package.version;
     if let Some(tag) = tag_version.filter(|tag| tag != version) {
-        let quoted = |text: &str| shortened(format!("{text:?}"));
-        let (in_package, in_other) = (quoted(version), quoted(tag));
-        found.push(Disagreement { field: "version", elsewhere: Elsewhere::Tag, in_package, in_other });
+        found.push(Disagreement::of_texts("version", Elsewhere::Tag, version, tag));
     }
     found
 }
@@ -88,13 +94,11 @@ pub fn verify_annotations(
     const VERSION: &str = "org.opencontainers.image.version";
     let compare = |key, field, ours: &str, as_tag: &str| {
         let theirs = annotations.get(key).filter(|theirs| *theirs != ours && *theirs != as_tag)?;
-        let quoted = |text: &str| shortened(format!("{text:?}"));
-        let (in_package, in_other) = (quoted(ours), quoted(theirs));
-        Some(Disagreement { field, elsewhere: Elsewhere::Annotation, in_package, in_other })
+        Some(Disagreement::of_texts(field, Elsewhere::Annotation, ours, theirs))
     };
     let Metadata { name, version, .. } = package;
     compare(TITLE, "name", name, name)
-        .or_else(|| compare(VERSION, "version", version, &version.replace('+', "_")))
+        .or_else(|| compare(VERSION, "version", version, &tag_of_version(version)))
 }
 
 /// All that [`Metadata`] writes.

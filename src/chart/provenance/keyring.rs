@@ -6,7 +6,7 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag};
 
-use super::Provenance;
+use super::{Provenance, Signer};
 use crate::clock::Timestamp;
 
 /// How far the clock of a signer may be ahead of ours.
@@ -16,15 +16,6 @@ const AHEAD: u64 = 24 * 60 * 60;
 #[derive(Clone, Debug)]
 pub struct Keyring {
     keys: Vec<SignedPublicKey>,
-}
-
-/// Whose key signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signer {
-    /// Of the primary key, in upper case hexadecimal digits.
-    pub fingerprint: String,
-    /// Those that the key itself vouches for, such as `Name <address>`.
-    pub user_ids: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

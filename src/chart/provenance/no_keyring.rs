@@ -1,18 +1,11 @@
 //! What stands for keyrings in a build without OpenPGP: there is none, so nothing is ever verified.
 
-use super::Provenance;
+use super::{Provenance, Signer};
 use crate::clock::Timestamp;
 
 /// Public keys whose signatures count.
 #[derive(Clone, Debug)]
 pub enum Keyring {}
-
-/// Whose key signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signer {
-    pub fingerprint: String,
-    pub user_ids: Vec<String>,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this build has no OpenPGP (feature `openpgp`) and verifies no signatures")]

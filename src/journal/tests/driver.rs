@@ -94,10 +94,8 @@ async fn who_came_together_comes_together_again() {
     assert_eq!(state.entries, 160);
     // Were the first of each round not to wait for the others, there would be two commits a round.
     assert!(state.seq <= 14, "{} commits", state.seq);
-    let alone = std::time::Instant::now();
     push_all(&journals, 200..220).await;
     assert_eq!(journals.current(&team()).await.unwrap().unwrap().seq, state.seq + 20);
-    println!("alone, a push takes {:?}", alone.elapsed() / 20);
 }
 
 #[tokio::test]

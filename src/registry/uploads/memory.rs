@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::registry::Error;

@@ -89,8 +89,8 @@ impl Writer {
 
     /// Everything taken since the last call, safe in the store or small enough to sit in a state.
     pub async fn segment(&mut self) -> Result<Vec<StagedPiece>, Error> {
-        if self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= MAX_ATTACHED {
-            let inline = self.buffer.take().concat().into();
+        if self.holds_all(MAX_ATTACHED) {
+            let inline = std::mem::take(&mut self.buffer).joined();
             return Ok(vec![StagedPiece::Inline { inline: Base64(inline) }]);
         }
         self.settle().await?;
@@ -99,18 +99,22 @@ impl Writer {
 
     /// Everything taken, if it is small enough to be kept for who reads it next.
     pub fn held(&self) -> Option<Bytes> {
-        let is_whole = self.pieces.is_empty() && self.in_flight.is_empty();
-        (is_whole && self.buffer.length as u64 <= MAX_CACHED).then(|| self.buffer.joined())
+        self.holds_all(MAX_CACHED as usize).then(|| self.buffer.joined())
     }
 
     /// Everything taken, as a body for the journal to name.
     pub async fn finish(mut self) -> Result<Body, Error> {
-        if self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= MAX_ATTACHED {
-            return Ok(Body::attached(self.buffer.take().concat().into()));
+        if self.holds_all(MAX_ATTACHED) {
+            return Ok(Body::attached(self.buffer.joined()));
         }
         self.settle().await?;
         let pieces: Vec<Piece> = self.pieces.into_iter().map(named).collect();
         Ok(Body { size: pieces.iter().map(length).sum(), pieces })
+    }
+
+    /// Whether everything taken is in the buffer, and has at most so many bytes.
+    fn holds_all(&self, most: usize) -> bool {
+        self.pieces.is_empty() && self.in_flight.is_empty() && self.buffer.length <= most
     }
 
     /// One more buffer. Waiting for it, the upload gives back what it holds: were all to wait holding, none

@@ -13,6 +13,7 @@ use crate::chart::Metadata;
 use crate::chart::archive::{InvalidPackage, Limits, Package};
 use crate::oci::Digest;
 use crate::registry::content::MAX_CACHED;
+use crate::registry::turns::Turns;
 use crate::registry::{BlobReader, Error, Registry};
 
 /// The limits of the reader allow 100 MiB of files in archives of at most 140 MiB: what is larger is not compressed, or
@@ -42,7 +43,7 @@ pub(in crate::registry) struct Inspection {
 /// Packages that were judged lately.
 pub(in crate::registry) struct Inspections {
     known: moka::future::Cache<Digest, Inspected>,
-    turns: tokio::sync::Semaphore,
+    turns: Turns,
 }
 
 impl Inspections {
@@ -52,7 +53,7 @@ impl Inspections {
             Err(_) => 2_048,
         };
         let known = moka::future::Cache::builder().max_capacity(REMEMBERED).weigher(weight).build();
-        Self { known, turns: tokio::sync::Semaphore::new(AT_ONCE) }
+        Self { known, turns: Turns::new(AT_ONCE, PATIENCE) }
     }
 }
 
@@ -103,8 +104,7 @@ impl Registry {
     }
 
     async fn judge<I: Input>(&self, mut input: I) -> Result<Inspected, Error> {
-        let turn = tokio::time::timeout(PATIENCE, self.inspections.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(Error::Busy) };
+        let _turn = self.inspections.turns.take().await?;
         let judged = tokio::task::spawn_blocking(move || {
             let read = Package::inspect(&mut input, &Limits::default());
             match input.failure() {

@@ -67,11 +67,7 @@ impl Registry {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn verdict(
-        self: &Arc<Self>,
-        repository: &RepositoryName,
-        release: &Release,
-    ) -> Result<Verdict, Error> {
+    pub async fn verdict(&self, repository: &RepositoryName, release: &Release) -> Result<Verdict, Error> {
         let chart = &release.chart;
         let claim = Claim { name: &chart.name, version: &chart.version, package: &chart.package };
         let file = chart.provenance.as_ref().map(|digest| (digest, Source::Stored(repository)));
@@ -86,7 +82,7 @@ impl Registry {
     /// # Errors
     /// `Chart`; those of the store.
     pub(in crate::registry) async fn vet_signature(
-        self: &Arc<Self>,
+        &self,
         namespace: &Namespace,
         claim: Claim<'_>,
         file: Option<(&Digest, Source<'_>)>,
@@ -107,7 +103,7 @@ impl Registry {
     }
 
     async fn judge_signature(
-        self: &Arc<Self>,
+        &self,
         claim: Claim<'_>,
         file: Option<(&Digest, Source<'_>)>,
     ) -> Result<Verdict, Error> {
@@ -127,11 +123,7 @@ impl Registry {
         })
     }
 
-    async fn read_signature(
-        self: &Arc<Self>,
-        digest: &Digest,
-        source: Source<'_>,
-    ) -> Result<Arc<Judged>, Error> {
+    async fn read_signature(&self, digest: &Digest, source: Source<'_>) -> Result<Arc<Judged>, Error> {
         let bytes: Bytes = match source {
             Source::Held(bytes) => bytes.clone(),
             Source::Stored(repository) => {

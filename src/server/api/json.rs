@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::chart::provenance::Signer;
-use crate::chart::to_harmless_json;
+use crate::chart::{tag_of_version, to_harmless_json};
 use crate::journal::Release;
 use crate::oci::Digest;
 use crate::registry::{ListedChart, Verdict, Version};
@@ -71,7 +71,7 @@ pub(super) fn list(head: &str, name: &str, entries: impl IntoIterator<Item = Str
 /// Versions, tags, digests and times have no character to escape.
 fn entry(release: &Release, stored: Option<(&Digest, &Verdict)>) -> String {
     let chart = &release.chart;
-    let (version, tag) = (&chart.version, chart.version.replace('+', "_"));
+    let (version, tag) = (&chart.version, tag_of_version(&chart.version));
     let mut text = format!(
         r#"{{"version":"{version}","tag":"{tag}","created":"{}","digest":"{}","signed":{}"#,
         release.since,

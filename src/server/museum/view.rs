@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::chart::{Rank, entry};
+use crate::chart::{Rank, entry, tag_of_version};
 use crate::journal::Release;
 use crate::oci::{Namespace, RepositoryName, Tag};
 use crate::registry::{Chart, Error, Page};
@@ -97,7 +97,7 @@ pub(super) async fn resolve(
     repository: &RepositoryName,
     version: &str,
 ) -> Result<Release, Failure> {
-    if let Some(tag) = Tag::parse(&version.replace('+', "_")).ok().filter(|tag| Rank::of(tag).is_some()) {
+    if let Some(tag) = Tag::parse(&tag_of_version(version)).ok().filter(|tag| Rank::of(tag).is_some()) {
         match ask.registry().version(repository, &tag).await {
             Err(Error::VersionUnknown { .. }) => {}
             found => return Ok(found?.release),
