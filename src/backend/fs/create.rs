@@ -28,8 +28,8 @@ pub(super) struct Draft {
 
 impl Store {
     pub(super) fn create(&self, key: &Key, body: &[Bytes]) -> Result<Create, BackendError> {
-        self.publish(key, |folder, name| {
-            let draft = self.drafts.write(|file| write_all(file, body))?;
+        self.publish(key, |drafts, folder, name| {
+            let draft = drafts.write(|file| write_all(file, body))?;
             draft.publish(folder, name)
         })
     }

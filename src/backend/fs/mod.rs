@@ -45,7 +45,7 @@ const FIRST: &str = "layout";
 /// How files and folders are fsynced; tests look on, or make it fail.
 type Fsync = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 
-/// A directory opened for reading and writing. Dropping it lets the next process in.
+/// A directory opened for reading and writing, or for reading alone. Dropping it lets the next process in.
 pub struct Fs {
     store: Arc<Store>,
 }
@@ -69,6 +69,12 @@ pub enum FsOpenError {
 
 struct Store {
     root: PathBuf,
+    /// Absent in a directory that was opened for reading.
+    writing: Option<Writing>,
+}
+
+/// What only the one process that may write has.
+struct Writing {
     folders: Folders,
     drafts: Drafts,
     _lock: Lock,
@@ -95,7 +101,15 @@ impl Fs {
         let tmp = root.join(TMP);
         let drafts = Drafts::open(&tmp, fsync.clone()).map_err(failed(&tmp))?;
         let folders = Folders::new(root.to_owned(), fsync);
-        Ok(Self { store: Arc::new(Store { root: root.to_owned(), folders, drafts, _lock: lock }) })
+        let writing = Some(Writing { folders, drafts, _lock: lock });
+        Ok(Self { store: Arc::new(Store { root: root.to_owned(), writing }) })
+    }
+
+    /// Opens the directory `root`, which must be there, to read it beside the process that writes it: takes no lock
+    /// and changes nothing.
+    pub fn open_for_reading(root: &Path) -> Result<Self, FsOpenError> {
+        fs::read_dir(root).map_err(|source| FsOpenError::Io { path: root.to_owned(), source })?;
+        Ok(Self { store: Arc::new(Store { root: root.to_owned(), writing: None }) })
     }
 
     async fn run<T: Send + 'static>(
@@ -137,6 +151,11 @@ impl Backend for Fs {
 }
 
 impl Store {
+    fn writing(&self) -> Result<&Writing, BackendError> {
+        let refused = || BackendError::ReadOnly(format!("{} was opened for reading", self.root.display()));
+        self.writing.as_ref().ok_or_else(refused)
+    }
+
     /// The folder and the name of `key`. The store's own files are no objects.
     fn place<'k>(&self, key: &'k Key) -> Option<(PathBuf, &'k str)> {
         let text = key.as_str();
@@ -152,23 +171,24 @@ impl Store {
     fn publish(
         &self,
         key: &Key,
-        put: impl FnOnce(&Folder, &str) -> Result<Create, BackendError>,
+        put: impl FnOnce(&Drafts, &Folder, &str) -> Result<Create, BackendError>,
     ) -> Result<Create, BackendError> {
+        let Writing { folders, drafts, .. } = self.writing()?;
         let Some((path, name)) = self.place(key) else {
             return Err(BackendError::Denied(format!("`{LOCK}` and `{TMP}/` are the store's own: {key}")));
         };
         // The folder is open before the object is in it: a lack of descriptors then comes too early to do harm.
-        let folder = self.folders.open(&path)?;
-        let outcome = if folder.holds(name)? { Create::AlreadyExists } else { put(&folder, name)? };
+        let folder = folders.open(&path)?;
+        let outcome = if folder.holds(name)? { Create::AlreadyExists } else { put(drafts, &folder, name)? };
         // Also for what already existed: whoever created it may have crashed, or not have come this far yet.
-        self.folders.sync(&folder)?;
+        folders.sync(&folder)?;
         Ok(outcome)
     }
 
     /// Folders are not fsynced, and stay when they are empty. A deletion that a power cut undoes brings back bytes
     /// that nothing names: no key is used twice, and only what no reader can ask for any more is deleted.
     fn delete(&self, keys: &[Key]) -> Result<(), BackendError> {
-        self.folders.writable()?;
+        self.writing()?.folders.writable()?;
         for (folder, name) in keys.iter().filter_map(|key| self.place(key)) {
             let path = folder.join(name);
             match fs::remove_file(&path) {

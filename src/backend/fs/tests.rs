@@ -469,3 +469,41 @@ async fn a_disk_that_turns_read_only_serves_reads_and_recovers() {
     assert_eq!(create(&store, "ns/b", 1).await.unwrap(), Create::Created);
     store.delete(&[key("ns/a")]).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_reader_needs_no_lock_sees_what_is_written_and_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    create(&store, "a/1", 3).await.unwrap();
+    fs::write(root.path().join("tmp/7"), "a draft of the writer").unwrap();
+    let holder = fs::read(root.path().join(LOCK)).unwrap();
+
+    let reader = Fs::open_for_reading(root.path()).unwrap();
+    assert_eq!(reader.read(&key("a/1"), Some(1..9)).await.unwrap(), "xx");
+    create(&store, "a/2", 3).await.unwrap();
+    assert_eq!(list(&reader, "", "", 9).await, ["a/1", "a/2"]);
+    let refused = |outcome| assert!(matches!(outcome, Err(BackendError::ReadOnly(_))));
+    refused(create(&reader, "a/1", 3).await.map(drop));
+    refused(create(&reader, "b/1", 3).await.map(drop));
+    refused(reader.copy(&key("a/1"), &key("a/3")).await.map(drop));
+    refused(reader.delete(&[key("a/1")]).await);
+    assert_eq!(list(&store, "", "", 9).await, ["a/1", "a/2"]);
+    assert_eq!(fs::read(root.path().join("tmp/7")).unwrap(), b"a draft of the writer");
+    assert_eq!(fs::read(root.path().join(LOCK)).unwrap(), holder);
+    assert!(!root.path().join("b").exists());
+    drop(store);
+    drop(open(root.path()));
+}
+
+#[test]
+fn what_is_not_there_is_not_made_by_a_reader() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("file"), "").unwrap();
+    for name in ["absent", "file"] {
+        let error = Fs::open_for_reading(&root.path().join(name)).err().unwrap();
+        assert!(matches!(error, FsOpenError::Io { .. }), "{error}");
+    }
+    assert_eq!(names_in(root.path()), ["file"]);
+    Fs::open_for_reading(root.path()).unwrap();
+    assert_eq!(names_in(root.path()), ["file"]);
+}
