@@ -15,6 +15,18 @@ pub fn layout() -> Key {
 /// What every object of a namespace begins with.
 pub const NAMESPACES: &str = "ns/";
 
+/// The namespace whose object `key` is.
+pub fn namespace_of(key: &Key) -> Option<Namespace> {
+    // No component of a name begins with `_`, and everything of a namespace stands in folders that do.
+    let (folder, _) = key.as_str().strip_prefix(NAMESPACES)?.split_once("/_")?;
+    if folder == Namespace::root().key() { Some(Namespace::root()) } else { Namespace::parse(folder).ok() }
+}
+
+/// A text after all keys of the namespace, where those of namespaces below it may still follow.
+pub fn end_of(namespace: &Namespace) -> String {
+    format!("{NAMESPACES}{}/_z", namespace.key())
+}
+
 pub fn marker(repository: &RepositoryName) -> Key {
     Key::from_names(format!("{}{repository}!", CATALOG))
 }
@@ -60,10 +72,21 @@ pub fn commit_seq(key: &Key) -> Option<u64> {
     format!("{folder}{file}").parse().ok()
 }
 
+/// What every data object of the namespace begins with.
+pub fn data_objects(namespace: &Namespace) -> String {
+    format!("ns/{}/_data/", namespace.key())
+}
+
+/// The data object under `key`.
+pub fn data_object(key: &Key) -> Option<Uuid> {
+    let (_, id) = key.as_str().rsplit_once('/')?;
+    Uuid::parse_str(id).ok()
+}
+
 pub fn data(namespace: &Namespace, object: Uuid) -> Key {
     // Six hex digits of a v7 uuid are its time in steps of 4.7 hours: no folder gathers objects for ever.
     let id = object.to_string();
-    Key::from_names(format!("ns/{}/_data/{}/{id}", namespace.key(), &id[..6]))
+    Key::from_names(format!("{}{}/{id}", data_objects(namespace), &id[..6]))
 }
 
 /// State `n` of a chunked upload.
@@ -105,6 +128,16 @@ mod tests {
             RepositoryName::parse("app").ok()
         );
         assert_eq!(commit_seq(&commit(&team, 1_234_567)), Some(1_234_567));
+        assert_eq!(data_object(&data(&team, id)), Some(id));
+        for namespace in ["", "team", "team/sub"].map(|text| Namespace::parse(text).unwrap()) {
+            let keys = [commit(&namespace, 1), data(&namespace, id), upload_state(&namespace, id, 1)];
+            for key in keys {
+                assert_eq!(namespace_of(&key).as_ref(), Some(&namespace), "{key}");
+                assert!(key.as_str() < end_of(&namespace).as_str(), "{key}");
+            }
+        }
+        assert!(end_of(&team).as_str() < commit(&Namespace::parse("team/sub").unwrap(), 1).as_str());
+        assert_eq!(namespace_of(&layout()), None);
         assert_eq!(checkpoint_seq(&checkpoint(&team, 99)), Some(99));
     }
 }

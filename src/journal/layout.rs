@@ -44,7 +44,10 @@ pub enum OpenError {
         "the store has format {0}, this version of charthouse reads format {FORMAT}: use a newer version"
     )]
     Format(u32),
-    #[error("the store has content, but its object `layout` is gone: restore it from a backup")]
+    #[error(
+        "the store has content, but no object `layout`: if it is a copy, `charthouse storage copy` has not finished, \
+         run it again; if not, `layout` is gone, restore it from a backup"
+    )]
     Lost,
     #[error(
         "the store asks for writers of release {0} or later, this is release {WRITER}: use a newer version"
@@ -62,8 +65,10 @@ impl Layout {
             Err(error) => return Err(error.into()),
         }
         // A new one would have another id, and every namespace would be taken for one of another store.
-        if !backend.list(keys::NAMESPACES, "", 1).await?.is_empty() {
-            return Err(OpenError::Lost);
+        for content in [keys::NAMESPACES, keys::CATALOG] {
+            if !backend.list(content, "", 1).await?.is_empty() {
+                return Err(OpenError::Lost);
+            }
         }
         let new = Self::new(clock);
         let body = Bytes::from(serde_json::to_vec(&new)?);
@@ -92,7 +97,7 @@ impl Layout {
         }
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, OpenError> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, OpenError> {
         let layout: Self = serde_json::from_slice(bytes)?;
         match (layout.format, layout.min_writer) {
             (FORMAT, min_writer) if min_writer > WRITER => Err(OpenError::TooOld(min_writer)),

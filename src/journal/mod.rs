@@ -15,6 +15,7 @@ mod policy;
 mod proposal;
 mod state;
 mod store;
+pub mod transfer;
 
 pub use error::{JournalError, ProposeError};
 pub use layout::{Layout, OpenError};
