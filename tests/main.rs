@@ -12,6 +12,7 @@ mod fixtures;
 mod museum;
 mod repository;
 mod rooms;
+mod storage;
 mod support;
 
 /// Counts the heap, for the tests that watch it.

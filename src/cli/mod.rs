@@ -4,6 +4,7 @@
 
 mod client;
 mod healthcheck;
+mod storage;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work on stores, beside or instead of a server
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     #[command(flatten)]
     Client(client::ClientCommand),
     /// Print a completion script for a shell
@@ -114,9 +118,14 @@ pub fn main() -> ExitCode {
                 // With standard error gone there is nobody left to tell.
                 let _ = writeln!(io::stderr(), "error: {line}");
             }
-            ExitCode::from(if error.is::<ConfigError>() || client::is_usage(&error) { 2 } else { 1 })
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether the arguments or the configuration were wrong, rather than the work.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>() || error.is::<storage::Unfit>() || client::is_usage(error)
 }
 
 /// The error and its causes, but those whose words stand in it already.
@@ -146,6 +155,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print { effective, sources }) => {
             print(&config::print(&sources.load()?, effective))
         }
+        Command::Storage(command) => command.run(),
         Command::Client(command) => command.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -58,7 +58,7 @@ use shutdown::{Signals, until_signalled};
 
 pub use limits::Limits;
 pub use listener::{RunningServer, start};
-pub use open::open;
+pub use open::{open, open_backend, open_for_reading};
 
 /// Serves until SIGTERM or SIGINT, and then until requests in flight have ended.
 ///

@@ -12,6 +12,8 @@ use crate::config::{self, Artifacts, Settings, Storage, StorageMode, StorageUrl,
 use crate::journal::{self, Journals, Mode};
 use crate::registry::{self, Registry};
 
+const NO_S3: &str = "storage.url: this build cannot store in S3; use a directory or memory:";
+
 /// Opens everything, on the runtime that will own the storage and its writers.
 ///
 /// # Errors
@@ -38,7 +40,11 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     Ok(Services::new(settings, registry, Handle::current(), &*clock))
 }
 
-async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
+/// Opens a storage to read and write it, and keeps others from writing it where it can.
+///
+/// # Errors
+/// One that is in use or unreadable, or of a kind that this build lacks.
+pub async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
     match &storage.url {
         StorageUrl::Memory => Ok(Arc::new(Memory::new())),
         StorageUrl::Directory(root) => {
@@ -46,7 +52,19 @@ async fn open_backend(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
             let opened = tokio::task::spawn_blocking(move || Fs::open(&root, wait)).await?;
             Ok(Arc::new(opened?))
         }
-        StorageUrl::S3(_) => bail!("storage.url: this build cannot store in S3; use a directory or memory:"),
+        StorageUrl::S3(_) => bail!(NO_S3),
+    }
+}
+
+/// Opens a storage to read it beside the server that may be using it; nothing in it is changed.
+///
+/// # Errors
+/// One that is absent or unreadable, or of a kind that this build lacks.
+pub async fn open_for_reading(storage: &Storage) -> anyhow::Result<Arc<dyn Backend>> {
+    match &storage.url {
+        StorageUrl::Memory => Ok(Arc::new(Memory::new())),
+        StorageUrl::Directory(root) => Ok(Arc::new(Fs::open_for_reading(root)?)),
+        StorageUrl::S3(_) => bail!(NO_S3),
     }
 }
 

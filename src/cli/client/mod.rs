@@ -3,7 +3,7 @@
 mod copy;
 mod list;
 mod login;
-mod output;
+pub mod output;
 mod progress;
 mod pull;
 mod push;

@@ -1,0 +1,3 @@
+//! An operator's commands on whole stores, as the real binary runs them.
+
+mod copy;
