@@ -3,8 +3,10 @@
 //! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
 //! *create if absent*. A backend knows neither repositories nor HTTP.
 
+mod counted;
 pub mod faulty;
 mod fs;
+mod http_requests;
 mod memory;
 #[cfg(test)]
 mod suite;
@@ -19,7 +21,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use counted::{Counted, Outcome, Requests};
 pub use fs::{Fs, FsOpenError};
+pub use http_requests::{HttpOperation, HttpOutcome, HttpRequests};
 pub use memory::Memory;
 
 /// Five verbs on immutable objects. Cancelling a call leaves the object whole or absent.
@@ -67,6 +71,30 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError> {
         (**self).copy(from, to).await
+    }
+}
+
+/// The methods of [`Backend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Create,
+    Read,
+    List,
+    Delete,
+    Copy,
+}
+
+impl Verb {
+    pub const ALL: [Self; 5] = [Self::Create, Self::Read, Self::List, Self::Delete, Self::Copy];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Copy => "copy",
+        }
     }
 }
 

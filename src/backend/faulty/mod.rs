@@ -24,7 +24,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::plan::Plan;
-pub use self::plan::{Counts, Effect, Fault, Verb};
+pub use self::plan::{Counts, Effect, Fault};
+pub use super::Verb;
 use super::{Backend, BackendError, Create, Key};
 
 /// A backend around `inner` that follows a plan of faults. Without one it only counts.

@@ -2,14 +2,7 @@
 
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    Create,
-    Read,
-    List,
-    Delete,
-    Copy,
-}
+use crate::backend::Verb;
 
 /// What a fault does to the calls it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
