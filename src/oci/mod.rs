@@ -39,7 +39,7 @@ pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;
 pub use route::{
-    Access, Action, ApiAction, MAX_PAGE, MAX_TAGS_PAGE, MuseumAction, Page, Reason, Refusal, View, below_api,
-    below_v2, route,
+    Access, Action, ApiAction, KINDS, MAX_PAGE, MAX_TAGS_PAGE, MuseumAction, Page, Reason, Refusal, View,
+    below_api, below_v2, route,
 };
 pub use tag::{InvalidTag, Tag};

@@ -8,6 +8,7 @@ mod api;
 mod api_tests;
 #[cfg(test)]
 mod corpus;
+mod kinds;
 mod museum;
 mod query;
 mod repository;
@@ -25,6 +26,7 @@ use super::tag::Tag;
 use query::Query;
 
 pub use api::{ApiAction, View, below_api};
+pub use kinds::KINDS;
 pub use museum::MuseumAction;
 pub use query::Page;
 
