@@ -22,7 +22,8 @@ USER 10001:10001
 # A container is reached from outside itself; anonymous write access must then be allowed by name, see docs/security.md.
 ENV CHARTHOUSE_SERVER_LISTEN=0.0.0.0:5000 CHARTHOUSE_STORAGE_URL=/data
 VOLUME /data
-EXPOSE 5000
+# Metrics and probes stay on the container's loopback until CHARTHOUSE_METRICS_LISTEN says otherwise, see docs/metrics.md.
+EXPOSE 5000 5001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/usr/bin/charthouse", "healthcheck"]
 ENTRYPOINT ["/usr/bin/charthouse"]
 CMD ["serve"]

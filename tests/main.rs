@@ -10,6 +10,7 @@ mod conformance;
 mod durability;
 mod fixtures;
 mod museum;
+mod operations;
 mod repository;
 mod rooms;
 mod storage;

@@ -12,5 +12,7 @@ pub fn configure(command: &mut Command, folder: &Path, address: SocketAddr, acce
         }
     }
     command.env("CHARTHOUSE_LOG_ACCESS", access.to_string());
+    // The default address may be taken.
+    command.env("CHARTHOUSE_METRICS_LISTEN", "127.0.0.1:0");
     command.args(["serve", "--listen", &address.to_string(), "--storage"]).arg(folder.join("store"));
 }

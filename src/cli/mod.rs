@@ -16,13 +16,8 @@ use clap_complete::Shell;
 use tracing::info;
 
 use crate::config::{self, ConfigError, Loaded, Value as _};
+use crate::telemetry::{COMMIT, VERSION};
 use crate::{server, telemetry};
-
-/// What was built, when the build was told.
-const COMMIT: &str = match option_env!("CHARTHOUSE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
 
 /// A registry for Helm charts: one binary, no database.
 #[derive(Parser)]
@@ -90,6 +85,9 @@ struct Sources {
     /// Wait for another server to let go of the storage, like 30s [default: 0s]
     #[arg(long, value_name = "DURATION")]
     wait_for_lock: Option<String>,
+    /// IP address and port for metrics and probes, or off [default: 127.0.0.1:5001]
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<String>,
     /// auto, json or pretty [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -102,6 +100,7 @@ impl Sources {
             ("storage.url", self.storage),
             ("storage.read_only", self.read_only.then(|| "true".to_owned())),
             ("storage.wait_for_lock", self.wait_for_lock),
+            ("metrics.listen", self.metrics_listen),
             ("log.format", self.log_format),
         ];
         let given: Vec<_> = flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();
@@ -167,23 +166,17 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn serve(loaded: Loaded) -> anyhow::Result<()> {
-    let settings = loaded.settings;
+    let settings = &loaded.settings;
     telemetry::start(&settings.log, &settings.service)?;
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        commit = COMMIT,
-        storage = settings.storage.url.write(),
-        "starting"
-    );
-    server::run(settings)
+    info!(version = VERSION, commit = COMMIT, storage = settings.storage.url.write(), "starting");
+    server::run(loaded)
 }
 
 /// `charthouse 0.1.0`, the commit and the target.
 fn version() -> String {
     let libc = if cfg!(target_env = "musl") { "-musl" } else { "" };
     format!(
-        "charthouse {}\ncommit {COMMIT}\ntarget {}-{}{libc}\n",
-        env!("CARGO_PKG_VERSION"),
+        "charthouse {VERSION}\ncommit {COMMIT}\ntarget {}-{}{libc}\n",
         std::env::consts::ARCH,
         std::env::consts::OS
     )

@@ -1,7 +1,7 @@
 //! Settings that name a place: networks, URLs, the health path.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
@@ -153,6 +153,29 @@ fn is_host(host: &str) -> bool {
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     host.len() <= 253 && host.split('.').all(label)
+}
+
+/// Where a listener that can be done without listens, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Off,
+    At(SocketAddr),
+}
+
+impl Value for Listen {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "" | "off" => Ok(Self::Off),
+            _ => SocketAddr::read(text).map(Self::At).map_err(|why| format!("{why}; or off")),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Off => "off".to_owned(),
+            Self::At(address) => address.to_string(),
+        }
+    }
 }
 
 /// Where `GET` answers whether the server works: `/` and one component that no other face uses.

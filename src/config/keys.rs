@@ -139,6 +139,10 @@ pub const KEYS: &[Key] = keys! {
     /// Namespaces where a chart without a provenance file is refused; ['**'] is everywhere.
     "policy.provenance.required" policy.provenance.required;
 
+    /// IP address and port for metrics and probes, which are asked for without authentication; or off. When the default
+    /// address is taken, the server goes on without them.
+    "metrics.listen" metrics.listen, "--metrics-listen";
+
     /// error, warn, info, debug or trace; or levels per target, like info,charthouse::journal=debug.
     "log.level" log.level;
     /// json (a line each) or pretty; auto is pretty on a terminal and json elsewhere.
@@ -146,9 +150,9 @@ pub const KEYS: &[Key] = keys! {
     /// One line for each request.
     "log.access" log.access;
 
-    /// The name of this deployment, in logs.
+    /// The name of this deployment, in logs and /version.
     "service.name" service.name;
-    /// Where it runs, like production or staging, in logs.
+    /// Where it runs, like production or staging, in logs and /version.
     "service.environment" service.environment;
     /// The path where GET answers 200 while the server works. No namespace can have its name.
     "service.healthcheck" service.healthcheck;

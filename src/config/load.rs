@@ -51,6 +51,11 @@ impl Loaded {
     pub fn origin(&self, key: &Key) -> &Origin {
         self.origins.get(key.name).unwrap_or(&Origin::Default)
     }
+
+    /// Whether nobody set the key of this name.
+    pub fn is_default(&self, name: &str) -> bool {
+        !self.origins.contains_key(name)
+    }
 }
 
 #[derive(Debug, Error)]

@@ -16,13 +16,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use address::{CorsOrigin, ExternalUrl, HealthPath, Network, S3Location, StorageUrl};
+pub use address::{CorsOrigin, ExternalUrl, HealthPath, Listen, Network, S3Location, StorageUrl};
 pub use keyring::KeyringFile;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Loaded, Origin, load};
 pub use print::print;
 pub use settings::{
-    Anonymous, Artifacts, Auth, Cors, Limits, Log, LogFormat, Policy, Provenance, Rollback, Rollout,
+    Anonymous, Artifacts, Auth, Cors, Limits, Log, LogFormat, Metrics, Policy, Provenance, Rollback, Rollout,
     RolloutStrategy, Server, Service, Settings, Storage, StorageMode, Violation,
 };
 pub use value::{ByteSize, Label, LogFilter, Value};

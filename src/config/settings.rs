@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{CorsOrigin, ExternalUrl, HealthPath, Network, StorageUrl};
+use super::address::{CorsOrigin, ExternalUrl, HealthPath, Listen, Network, StorageUrl};
 use super::keyring::KeyringFile;
 use super::value::{ByteSize, Label, LogFilter, words};
 use crate::oci::{NamespacePattern, TagPattern};
@@ -16,6 +16,7 @@ pub struct Settings {
     pub storage: Storage,
     pub auth: Auth,
     pub policy: Policy,
+    pub metrics: Metrics,
     pub log: Log,
     pub service: Service,
 }
@@ -131,6 +132,12 @@ pub enum Anonymous {
 }
 words!(Anonymous { Read = "read", Write = "write" });
 
+/// The listener for those who run the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metrics {
+    pub listen: Listen,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     pub level: LogFilter,
@@ -218,6 +225,12 @@ impl Default for Storage {
             cache_memory: ByteSize::mib(64),
             index_memory: ByteSize::mib(256),
         }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 5001))) }
     }
 }
 

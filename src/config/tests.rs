@@ -75,6 +75,7 @@ fn what_is_printed_loads_again() {
         ("CHARTHOUSE_STORAGE_URL", "/a b: #c"),
         ("CHARTHOUSE_LOG_LEVEL", "info,charthouse::journal=debug"),
         ("CHARTHOUSE_AUTH_ANONYMOUS", "read"),
+        ("CHARTHOUSE_METRICS_LISTEN", "off"),
         ("CHARTHOUSE_SERVICE_NAME", "1.10"),
     ]);
     let loaded = load(None, environment, &[]).unwrap();
@@ -382,6 +383,13 @@ fn booleans_numbers_addresses_and_lists() {
         "127.0.0.1:65536",
         "::1:5000x",
     ]);
+    accepts::<Listen>(&[
+        ("127.0.0.1:5001", "127.0.0.1:5001"),
+        ("[::]:0", "[::]:0"),
+        ("off", "off"),
+        ("", "off"),
+    ]);
+    refuses::<Listen>(&["false", "Off", ":5001", "localhost:5001", "127.0.0.1"]);
     accepts::<Vec<Network>>(&[("", ""), (" ::1 , 10.0.0.0/8 ", "::1/128,10.0.0.0/8")]);
     refuses::<Vec<Network>>(&[",", "::1,", "::1 ::2"]);
     accepts::<Option<Anonymous>>(&[("", ""), ("read", "read"), ("write", "write")]);
@@ -440,6 +448,7 @@ proptest! {
         reads_back::<bool>(&text)?;
         reads_back::<usize>(&text)?;
         reads_back::<std::net::SocketAddr>(&text)?;
+        reads_back::<Listen>(&text)?;
         reads_back::<Network>(&text)?;
         reads_back::<Vec<Network>>(&text)?;
         reads_back::<ExternalUrl>(&text)?;

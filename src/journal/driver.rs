@@ -99,6 +99,10 @@ impl Driver {
         self.snapshot.load_full()
     }
 
+    pub fn is_loaded(&self) -> bool {
+        self.snapshot.load().is_some()
+    }
+
     /// How many entries the state in memory has.
     pub fn entries(&self) -> u64 {
         self.snapshot.load().as_ref().map_or(0, |state| state.entries)

@@ -114,6 +114,11 @@ impl Journals {
         Ok(self.clock.uuid(self.clock.now().max(newest)))
     }
 
+    /// How many namespaces are in memory.
+    pub fn loaded(&self) -> usize {
+        self.namespaces.load().values().filter(|driver| driver.is_loaded()).count()
+    }
+
     /// Writes the checkpoints that make the next start quick.
     pub async fn shutdown(&self) {
         for driver in self.drivers() {

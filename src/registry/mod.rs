@@ -158,6 +158,11 @@ impl Registry {
         Ok(())
     }
 
+    /// How many namespaces are in memory.
+    pub fn namespaces_loaded(&self) -> usize {
+        self.journals.loaded()
+    }
+
     /// Writes what makes the next start quick; the last thing that is done with a registry.
     pub async fn shutdown(&self) {
         self.journals.shutdown().await;

@@ -2,7 +2,7 @@
 //! Switched off, it costs one comparison; a line is never formatted for nobody.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::Duration;
 
 use actix_http::{Method, StatusCode};
 use tracing::{Level, enabled, info};
@@ -23,18 +23,26 @@ const MAX_PATH: usize = 128;
 pub(super) struct Line {
     pub(super) id: String,
     pub(super) method: Method,
-    /// The action, or `none` when the path has no meaning here.
-    pub(super) kind: &'static str,
     /// The beginning of a path without a meaning here.
     pub(super) path: String,
     pub(super) repository: String,
     /// Tag or digest.
     pub(super) reference: String,
     pub(super) remote: Option<IpAddr>,
-    pub(super) began: Instant,
     pub(super) received: u64,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(super) struct End {
+    /// The action, or what stands for one.
+    pub(super) kind: &'static str,
     /// None when the client was gone before there was an answer.
     pub(super) status: Option<StatusCode>,
+    pub(super) sent: u64,
+    pub(super) took: Duration,
+    /// False when the connection ended before the answer did.
+    pub(super) complete: bool,
 }
 
 pub(super) fn wanted() -> bool {
@@ -44,7 +52,6 @@ pub(super) fn wanted() -> bool {
 impl Line {
     /// What the request was after.
     pub(super) fn describe(&mut self, action: &Action) {
-        self.kind = action.kind();
         self.repository = match action {
             Action::ChartIndex { namespace } | Action::ChartFile { namespace, .. } => namespace.to_string(),
             Action::Api(ApiAction::Charts { namespace, .. }) => namespace.to_string(),
@@ -74,22 +81,21 @@ impl Line {
         self.path = path.chars().take(MAX_PATH).collect();
     }
 
-    /// `complete` is false when the connection ended before the answer did.
-    pub(super) fn write(&self, sent: u64, complete: bool) {
+    pub(super) fn write(&self, end: &End) {
         info!(
             target: TARGET,
             request = %self.id,
             method = %self.method,
-            kind = self.kind,
+            kind = end.kind,
             repository = %self.repository,
             reference = %self.reference,
             path = (!self.path.is_empty()).then_some(self.path.as_str()),
-            status = self.status.map_or(CLIENT_GONE, |status| status.as_u16()),
+            status = end.status.map_or(CLIENT_GONE, |status| status.as_u16()),
             bytes_in = self.received,
-            bytes_out = sent,
-            duration_us = self.began.elapsed().as_micros() as u64,
+            bytes_out = end.sent,
+            duration_us = end.took.as_micros() as u64,
             remote = self.remote.map(tracing::field::display),
-            complete,
+            complete = end.complete,
             "request"
         );
     }

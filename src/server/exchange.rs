@@ -1,15 +1,19 @@
 //! One request and its answer: the id they share, and the guard that ends with the last byte sent.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_http::Method;
 use actix_http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_http::{Method, StatusCode};
 
-use super::access_log::Line;
+use super::Services;
+use super::access_log::{End, Line};
 use super::connection::InHand;
+use super::counts::{HEALTH, NONE};
 use crate::clock::Clock;
+use crate::oci::{Access, Action};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -57,9 +61,15 @@ fn write_hex(into: &mut [u8], number: u64) {
     }
 }
 
-/// Lives as long as the answer: marks its connection as in use, counts bytes, writes the access line.
+/// Lives as long as the answer: marks its connection as in use, counts bytes, and at the end counts the request and
+/// writes the access line.
 pub(super) struct Exchange {
+    services: Arc<Services>,
     in_hand: Option<InHand>,
+    began: Instant,
+    kind: &'static str,
+    access: Option<Access>,
+    status: Option<StatusCode>,
     line: Option<Box<Line>>,
     /// Bytes of the answer's body, once there is an answer.
     expected: Option<u64>,
@@ -67,31 +77,62 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin(in_hand: Option<InHand>) -> Self {
+    pub(super) fn begin(services: Arc<Services>, in_hand: Option<InHand>) -> Self {
         if let Some(in_hand) = &in_hand {
             in_hand.begin();
         }
-        Self { in_hand, line: None, expected: None, sent: 0 }
+        Self {
+            services,
+            in_hand,
+            began: Instant::now(),
+            kind: NONE,
+            access: None,
+            status: None,
+            line: None,
+            expected: None,
+            sent: 0,
+        }
     }
 
     /// Asks for an access line at the end.
-    pub(super) fn log(&mut self, id: &HeaderValue, method: &Method, remote: Option<IpAddr>) -> &mut Line {
-        self.line.insert(Box::new(Line {
+    pub(super) fn log(&mut self, id: &HeaderValue, method: &Method, remote: Option<IpAddr>) {
+        self.line = Some(Box::new(Line {
             id: id.to_str().unwrap_or_default().to_owned(),
             method: method.clone(),
-            kind: "none",
             path: String::new(),
             repository: String::new(),
             reference: String::new(),
             remote,
-            began: Instant::now(),
             received: 0,
-            status: None,
-        }))
+        }));
     }
 
-    pub(super) fn line(&mut self) -> Option<&mut Line> {
-        self.line.as_deref_mut()
+    /// The request asks for the health of the deployment.
+    pub(super) fn is_about_health(&mut self) {
+        self.kind = HEALTH;
+    }
+
+    /// What the request is after.
+    pub(super) fn describe(&mut self, action: &Action) {
+        (self.kind, self.access) = (action.kind(), Some(action.access()));
+        if let Some(line) = &mut self.line {
+            line.describe(action);
+        }
+    }
+
+    /// The request is after nothing that is here.
+    pub(super) fn describe_path(&mut self, path: &str) {
+        if let Some(line) = &mut self.line {
+            line.describe_path(path);
+        }
+    }
+
+    /// There is an answer, after so many bytes of the request's body.
+    pub(super) fn answered(&mut self, status: StatusCode, received: u64) {
+        self.status = Some(status);
+        if let Some(line) = &mut self.line {
+            line.received = received;
+        }
     }
 
     /// Announces how many bytes the answer's body will have.
@@ -109,8 +150,11 @@ impl Drop for Exchange {
         if let Some(in_hand) = &self.in_hand {
             in_hand.end();
         }
+        let took = self.began.elapsed();
+        self.services.counts.add(self.kind, self.access, self.status, took);
         if let Some(line) = &self.line {
-            line.write(self.sent, self.expected == Some(self.sent));
+            let complete = self.expected == Some(self.sent);
+            line.write(&End { kind: self.kind, status: self.status, sent: self.sent, took, complete });
         }
     }
 }

@@ -12,8 +12,6 @@ use super::headers::{JSON, NO_STORE};
 use super::relay::here;
 use super::reply::{Reply, set, whole};
 
-/// For how long what was found out about the store is believed.
-const FRESH: Duration = Duration::from_secs(5);
 /// A store that takes longer counts as not answering.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -22,16 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Probe(Mutex<Option<(Instant, bool)>>);
 
 impl Probe {
-    /// Whether the store answers. Requests that come together share one question.
-    async fn store_answers(&self, services: &Services) -> bool {
+    /// Whether the store answers, and how old this news is. Requests that come together share one question.
+    pub(super) async fn store_answers(&self, services: &Services) -> (bool, Duration) {
         let mut last = self.0.lock().await;
-        if let Some((_, answered)) = last.filter(|(at, _)| at.elapsed() < FRESH) {
-            return answered;
+        let is_fresh = |at: &Instant| at.elapsed() < services.limits.probe;
+        if let Some((at, answered)) = last.filter(|(at, _)| is_fresh(at)) {
+            return (answered, at.elapsed());
         }
         let probe = timeout(PATIENCE, here(&services.store, services.registry.probe()));
         let answered = matches!(probe.await, Ok(Ok(())));
         *last = Some((Instant::now(), answered));
-        answered
+        (answered, Duration::ZERO)
     }
 }
 
@@ -39,7 +38,7 @@ impl Probe {
 pub(super) async fn health(services: &Services) -> Reply {
     let (status, body) = if services.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"healthy":false,"reason":"draining"}"#)
-    } else if !services.probe.store_answers(services).await {
+    } else if !services.probe.store_answers(services).await.0 {
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"healthy":false,"reason":"the store does not answer"}"#)
     } else {
         (StatusCode::OK, r#"{"healthy":true}"#)

@@ -22,6 +22,8 @@ pub struct Limits {
     pub manifest: u64,
     /// The largest package that ChartMuseum's API takes, in bytes: it is held in memory.
     pub package: u64,
+    /// For how long what was found out about the store is believed by `/health` and `/readyz`.
+    pub probe: Duration,
     /// How long requests in flight may go on after a signal to stop.
     pub drain: Duration,
 }
@@ -37,6 +39,7 @@ impl Limits {
             write_stall: Duration::from_secs(60),
             manifest: 4 * 1024 * 1024,
             package: settings.limits.package.bytes(),
+            probe: Duration::from_secs(5),
             drain: settings.shutdown_timeout,
         }
     }

@@ -1,5 +1,6 @@
-//! The HTTP/1.1 listener: sockets and workers in, requests out.
+//! The HTTP/1.1 listeners: sockets and workers in, requests out.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -8,14 +9,16 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use actix_http::{Extensions, HttpService, KeepAlive};
+use actix_http::body::MessageBody;
+use actix_http::{Extensions, HttpService, KeepAlive, Request, Response};
 use actix_web::dev::{Server, ServerHandle, Service, ServiceFactory, fn_factory, fn_service};
 use actix_web::rt::System;
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
 use super::connection::Connection;
-use super::{Services, create_app};
+use super::limits::Limits;
+use super::{Services, handle};
 
 /// How long a connection is read on after it was refused, so that the client sees the answer and no reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -26,35 +29,34 @@ const WRITE_BUFFER: usize = 128 * 1024;
 
 /// A server that answers requests on threads of its own.
 pub struct RunningServer {
-    addr: SocketAddr,
+    listener: Listener,
     services: Arc<Services>,
-    handle: ServerHandle,
-    ended: oneshot::Receiver<io::Result<()>>,
 }
 
 /// Binds `server.listen`, where port 0 takes a free one, and starts to answer. Returns once connections are accepted.
 pub fn start(services: Arc<Services>) -> io::Result<RunningServer> {
-    let (started, starting) = sync_channel(1);
-    let (end, ended) = oneshot::channel();
-    let app = Arc::clone(&services);
-    thread::Builder::new().name("http".into()).spawn(move || {
-        System::new().block_on(async move {
-            let (addr, server) = match serve(app) {
-                Ok(serving) => serving,
-                Err(error) => return drop(started.send(Err(error))),
-            };
-            // The receivers are gone only when nobody is interested any more.
-            let _ = started.send(Ok((addr, server.handle())));
-            let _ = end.send(server.await);
-        });
-    })?;
-    let (addr, handle) = starting.recv().map_err(io::Error::other)??;
-    Ok(RunningServer { addr, services, handle, ended })
+    let settings = &services.settings.server;
+    let workers = match settings.workers {
+        0 => thread::available_parallelism()?.get(),
+        workers => workers,
+    };
+    let place = Place {
+        name: "http",
+        addr: settings.listen,
+        workers,
+        connections: settings.limits.connections,
+        limits: services.limits,
+    };
+    let shared = Arc::clone(&services);
+    // Boxed: a connection has room for its request's future, and an idle one should not hold kilobytes for it.
+    let answer = move |request| Box::pin(handle(Arc::clone(&shared), request));
+    let listener = Listener::start(place, answer)?;
+    Ok(RunningServer { listener, services })
 }
 
 impl RunningServer {
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.listener.addr
     }
 
     pub fn services(&self) -> &Arc<Services> {
@@ -65,13 +67,64 @@ impl RunningServer {
     /// draining; without, they are cut.
     pub fn stop(&self, graceful: bool) {
         self.services.drain();
-        // The command is sent when the future is made; its end is that of the listener.
-        drop(self.handle.stop(graceful));
+        self.listener.stop(graceful);
     }
 
     /// Waits until the listener has ended, for whatever reason.
     pub async fn ended(&mut self) -> io::Result<()> {
-        (&mut self.ended).await.unwrap_or(Ok(()))
+        (&mut self.listener.ended).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Where to listen, and what connections may take.
+pub(super) struct Place {
+    /// Of the thread.
+    pub(super) name: &'static str,
+    pub(super) addr: SocketAddr,
+    pub(super) workers: usize,
+    /// Open at once, over all workers.
+    pub(super) connections: usize,
+    pub(super) limits: Limits,
+}
+
+/// A socket and the threads that answer what comes in there.
+pub(super) struct Listener {
+    pub(super) addr: SocketAddr,
+    handle: ServerHandle,
+    ended: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Listener {
+    /// Returns once connections are accepted.
+    pub(super) fn start<F, B>(
+        place: Place,
+        answer: impl Fn(Request) -> F + Clone + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = Result<Response<B>, Infallible>> + 'static,
+        B: MessageBody + 'static,
+    {
+        let (started, starting) = sync_channel(1);
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name(place.name.into()).spawn(move || {
+            System::new().block_on(async move {
+                let (addr, server) = match serve(&place, answer) {
+                    Ok(serving) => serving,
+                    Err(error) => return drop(started.send(Err(error))),
+                };
+                // The receivers are gone only when nobody is interested any more.
+                let _ = started.send(Ok((addr, server.handle())));
+                let _ = end.send(server.await);
+            });
+        })?;
+        let (addr, handle) = starting.recv().map_err(io::Error::other)??;
+        Ok(Self { addr, handle, ended })
+    }
+
+    /// Returns at once.
+    pub(super) fn stop(&self, graceful: bool) {
+        // The command is sent when the future is made; its end is that of the listener.
+        drop(self.handle.stop(graceful));
     }
 }
 
@@ -84,23 +137,25 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-fn serve(services: Arc<Services>) -> io::Result<(SocketAddr, Server)> {
-    let limits = services.limits;
-    let settings = &services.settings.server;
-    let listener = listen(settings.listen)?;
+fn serve<F, B>(
+    place: &Place,
+    answer: impl Fn(Request) -> F + Clone + Send + 'static,
+) -> io::Result<(SocketAddr, Server)>
+where
+    F: Future<Output = Result<Response<B>, Infallible>> + 'static,
+    B: MessageBody + 'static,
+{
+    let Place { workers, connections, limits, .. } = *place;
+    let listener = listen(place.addr)?;
     let addr = listener.local_addr()?;
-    let workers = match settings.workers {
-        0 => thread::available_parallelism()?.get(),
-        workers => workers,
-    };
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(settings.limits.connections.div_ceil(workers))
+        .max_concurrent_connections(connections.div_ceil(workers))
         .shutdown_timeout(limits.drain.as_secs())
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
-    let connections = move || {
-        let (draining, services) = (draining.clone(), Arc::clone(&services));
+    let service = move || {
+        let (draining, answer) = (draining.clone(), answer.clone());
         fn_factory(move || {
             let draining = draining.clone();
             let protocol = HttpService::build()
@@ -115,7 +170,7 @@ fn serve(services: Arc<Services>) -> io::Result<(SocketAddr, Server)> {
                 .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                     data.insert(connection.in_hand());
                 })
-                .h1(create_app(Arc::clone(&services)))
+                .h1(fn_service(answer.clone()))
                 .new_service(());
             async move {
                 let protocol = Rc::new(protocol.await?);
@@ -126,5 +181,5 @@ fn serve(services: Arc<Services>) -> io::Result<(SocketAddr, Server)> {
             }
         })
     };
-    Ok((addr, builder.listen("charthouse", listener, connections)?.run()))
+    Ok((addr, builder.listen(place.name, listener, service)?.run()))
 }

@@ -10,6 +10,7 @@ mod body;
 mod conditions;
 mod connection;
 mod cors;
+mod counts;
 mod dispatch;
 mod download;
 mod error;
@@ -21,6 +22,7 @@ mod listener;
 mod museum;
 mod oci;
 mod open;
+pub mod operations;
 mod relay;
 mod remote;
 mod reply;
@@ -30,24 +32,25 @@ mod shutdown;
 mod tests;
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use actix_http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response};
-use actix_web::dev::{ServiceFactory, fn_service};
 use anyhow::Context;
 use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::auth::{Policy, Principal};
-use crate::clock::Clock;
-use crate::config::Settings;
+use crate::backend::{HttpRequests, Requests};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Loaded, Settings};
 use crate::oci::route;
 use crate::registry::Registry;
 use ask::Ask;
 use body::RequestBody;
 use connection::InHand;
+use counts::Counts;
 use error::{Failure, Form};
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
 use health::Probe;
@@ -64,15 +67,17 @@ pub use open::{open, open_backend, open_for_reading};
 ///
 /// # Errors
 /// What keeps the server from starting, from going on, or from ending in peace.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
+pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     // Threads of its own for the storage: it outlives every worker that answers requests.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("store").build()?;
     let ended = runtime.block_on(async {
         let signals = Signals::listen()?;
-        let services = open(settings).await?;
+        let services = open(loaded.settings.clone()).await?;
         let listen = services.settings.server.listen;
         let mut server = start(Arc::new(services))
             .with_context(|| format!("cannot listen on {listen} (`--listen` names another address)"))?;
+        // Until the end: it tells that this server is going away.
+        let _operations = operations::open(&loaded, server.services())?;
         info!(target: "charthouse", "listening on http://{}", server.addr());
         until_signalled(&mut server, signals).await
     });
@@ -86,6 +91,8 @@ pub struct Services {
     settings: Settings,
     /// Those of the settings; a test may set others before it starts a server.
     pub limits: Limits,
+    /// What is counted of the storage, when it was opened so.
+    pub storage: StorageCounts,
     policy: Policy,
     /// Everybody, as long as nobody can log in.
     anonymous: Principal,
@@ -95,7 +102,18 @@ pub struct Services {
     bodies: Bodies,
     ids: RequestIds,
     probe: Probe,
-    draining: AtomicBool,
+    counts: Counts,
+    started: Instant,
+    started_at: Timestamp,
+    /// Since when.
+    draining: OnceLock<Instant>,
+}
+
+#[derive(Default)]
+pub struct StorageCounts {
+    pub requests: Arc<Requests>,
+    /// None where the storage is not asked over HTTP.
+    pub http: Option<Arc<HttpRequests>>,
 }
 
 impl Services {
@@ -108,7 +126,11 @@ impl Services {
             ids: RequestIds::new(clock),
             bodies: Bodies::default(),
             probe: Probe::default(),
-            draining: AtomicBool::new(false),
+            storage: StorageCounts::default(),
+            counts: Counts::default(),
+            started: Instant::now(),
+            started_at: clock.now(),
+            draining: OnceLock::new(),
             settings,
             registry,
             store,
@@ -119,35 +141,20 @@ impl Services {
         &self.registry
     }
 
-    /// From now on `/health` says that this server is going away.
+    /// From now on `/health` and `/readyz` say that this server is going away.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.get_or_init(Instant::now);
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.get().is_some()
     }
 }
 
-/// The application, for the binary and for tests: one service that answers every request.
-fn create_app(
-    services: Arc<Services>,
-) -> impl ServiceFactory<
-    Request,
-    Config = (),
-    Response = Response<Body>,
-    Error = Infallible,
-    InitError = (),
-    Future: 'static,
-    Service: actix_web::dev::Service<Request, Future: 'static>,
-> {
-    // Boxed: a connection has room for its request's future, and an idle one should not hold kilobytes for it.
-    fn_service(move |request| Box::pin(handle(Arc::clone(&services), request)))
-}
-
+/// Answers every request: the application, for the binary and for tests.
 async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Body>, Infallible> {
     let in_hand = request.conn_data::<InHand>().cloned();
-    let mut exchange = Exchange::begin(in_hand.clone());
+    let mut exchange = Exchange::begin(Arc::clone(&services), in_hand.clone());
     let id = services.ids.of(request.headers());
     if access_log::wanted() {
         let trusted = &services.settings.server.trusted_proxies;
@@ -160,10 +167,7 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
     cors::mark(&services.settings.server.cors, request.head(), &mut reply);
-    if let Some(line) = exchange.line() {
-        line.status = Some(reply.status());
-        line.received = body.received();
-    }
+    exchange.answered(reply.status(), body.received());
     let head_only = request.method() == Method::HEAD;
     Ok(reply.map_body(|_, content| {
         let content = if head_only { content.announced() } else { content };
@@ -184,9 +188,7 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     let Asked { services, head, .. } = asked;
     let (path, service) = (head.uri.path(), &services.settings.service);
     if path == service.healthcheck.as_str() {
-        if let Some(line) = exchange.line() {
-            line.kind = "health";
-        }
+        exchange.is_about_health();
         return health::health(services).await;
     }
     if let Some(reply) = cors::preflight(&services.settings.server.cors, head) {
@@ -195,15 +197,11 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     let (query, form) = (head.uri.query(), Form::of(path));
     let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
         Err(refusal) => {
-            if let Some(line) = exchange.line() {
-                line.describe_path(path);
-            }
+            exchange.describe_path(path);
             Failure::Request(refusal).reply(form, asked.id, None)
         }
         Ok(action) => {
-            if let Some(line) = exchange.line() {
-                line.describe(&action);
-            }
+            exchange.describe(&action);
             let ask = &mut Ask { services, head, body, id: asked.id, principal: services.anonymous.clone() };
             let answered = async {
                 ask.admit(&action)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tokio::runtime::Handle;
 
-use super::Services;
-use crate::backend::{Backend, Fs, Memory};
+use super::{Services, StorageCounts};
+use crate::backend::{Backend, Counted, Fs, Memory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Artifacts, Settings, Storage, StorageMode, StorageUrl, Value};
 use crate::journal::{self, Journals, Mode};
@@ -20,7 +20,7 @@ const NO_S3: &str = "storage.url: this build cannot store in S3; use a directory
 /// A storage that is in use, unreadable, of a newer format or of a kind that this build lacks.
 pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let backend = open_backend(&settings.storage).await?;
+    let (backend, counts) = open_counted(&settings.storage).await?;
     let policy = Arc::new(policy(&settings.policy));
     let options = journal::Options {
         mode: mode(&settings.storage)?,
@@ -37,7 +37,16 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
         ..registry::Limits::default()
     };
     let registry = Registry::new(journals, backend, Arc::clone(&clock), limits, policy);
-    Ok(Services::new(settings, registry, Handle::current(), &*clock))
+    let mut services = Services::new(settings, registry, Handle::current(), &*clock);
+    services.storage = counts;
+    Ok(services)
+}
+
+/// The backend, and what is counted of it. One that makes HTTP requests is handed an `HttpRequests` to count them in.
+async fn open_counted(storage: &Storage) -> anyhow::Result<(Arc<dyn Backend>, StorageCounts)> {
+    let backend = Counted::new(open_backend(storage).await?);
+    let counts = StorageCounts { requests: backend.requests(), http: None };
+    Ok((Arc::new(backend), counts))
 }
 
 /// Opens a storage to read and write it, and keeps others from writing it where it can.

@@ -1,8 +1,9 @@
-//! Logs: one line for each event on standard error, as JSON or for people.
+//! Logs, and what this process is and uses. Logs: one line for each event on standard error, as JSON or for people.
 //!
 //! Text from clients ends up in log lines, so everything that could forge a line or steer a terminal is escaped.
 
 mod line;
+pub mod process;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Log, LogFormat, Service};
 use line::Lines;
+
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What was built, when the build was told.
+pub const COMMIT: &str = match option_env!("CHARTHOUSE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 #[derive(Debug, Error)]
 pub enum TelemetryError {

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use charthouse::backend::{Backend, Fs, Memory};
+use charthouse::backend::{Backend, Counted, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::Settings;
 use charthouse::journal::{Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
 use charthouse::registry::{Limits, Policy, Registry};
-use charthouse::server::{RunningServer, Services, start};
+use charthouse::server::operations::{self, Operations};
+use charthouse::server::{RunningServer, Services, StorageCounts, start};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -94,6 +95,22 @@ impl TestServer {
         (start(store.clone()).await, start(store).await)
     }
 
+    /// A server over this store.
+    pub async fn over_store(store: Arc<dyn Backend>) -> Self {
+        Self::over(store, Mode::Single, Arc::new(Policy::default())).await
+    }
+
+    /// Starts the listener that tells about this server.
+    pub fn operations(&self) -> Operations {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        operations::start(free, Arc::clone(self.running.services())).expect("a free port")
+    }
+
+    /// The server says that it is going away, as after a signal.
+    pub fn drain(&self) {
+        self.running.services().drain();
+    }
+
     /// Stops this server and starts another one over the same folder.
     pub async fn restart(mut self) -> Self {
         let folder = self.folder.take().expect("only a server over a folder can be restarted");
@@ -115,6 +132,9 @@ impl TestServer {
     }
 
     async fn over(store: Arc<dyn Backend>, mode: Mode, policy: Arc<Policy>) -> Self {
+        let store = Counted::new(store);
+        let counts = StorageCounts { requests: store.requests(), http: None };
+        let store: Arc<dyn Backend> = Arc::new(store);
         let (rules, of_registry) = (Arc::clone(&policy), Arc::clone(&policy));
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let handle = storage.handle().clone();
@@ -124,7 +144,11 @@ impl TestServer {
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
-            Services::new(settings(), registry, handle, &*clock)
+            let mut services = Services::new(settings(), registry, handle, &*clock);
+            services.storage = counts;
+            // News of the store is old after a time that a test can wait for.
+            services.limits.probe = Duration::from_millis(100);
+            services
         });
         let services = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");

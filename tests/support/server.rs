@@ -26,7 +26,8 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free loopback port and waits until it listens.
     ///
-    /// `arguments` follow `serve --listen 127.0.0.1:0`. Settings of the caller's environment are not handed on.
+    /// `arguments` follow `serve --listen 127.0.0.1:0`. Settings of the caller's environment are not handed on. There are
+    /// no metrics unless `--metrics-listen` asks for them: many servers run at once.
     #[track_caller]
     pub fn start(arguments: &[&str]) -> Server {
         Server::start_with(arguments, &[])
@@ -42,6 +43,7 @@ impl Server {
         {
             command.env_remove(name);
         }
+        command.env("CHARTHOUSE_METRICS_LISTEN", "off");
         command.envs(variables.iter().copied());
         let mut process = command
             .stdin(Stdio::null())
@@ -91,6 +93,13 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where a server that was started with `--metrics-listen` tells about itself.
+    pub fn metrics(&self) -> SocketAddr {
+        // It is logged before the address of the registry.
+        let log = self.log();
+        log.lines().find_map(|line| address_after("metrics on http://", line)).expect("it has metrics")
     }
 
     pub fn pid(&self) -> Pid {
@@ -175,7 +184,11 @@ fn follow(stderr: ChildStderr, log: &Mutex<String>, found: &Sender<SocketAddr>) 
 }
 
 fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on http://")?;
+    address_after("listening on http://", line)
+}
+
+fn address_after(text: &str, line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(text)?;
     let end = rest.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
@@ -191,4 +204,5 @@ fn the_address_is_read_from_a_log_line() {
     assert_eq!(listening(r#"{"message":"listening on http://127.0.0.1:40123","level":"info"}"#), address);
     assert_eq!(listening("listening on http://127.0.0.1:40123/ storage=memory:"), address);
     assert_eq!(listening("opened memory:"), None);
+    assert_eq!(listening("INFO metrics on http://127.0.0.1:40123"), None);
 }

@@ -1,0 +1,74 @@
+//! `/readyz` and `/version`.
+
+use std::time::Duration;
+
+use actix_http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::server::Services;
+use crate::server::headers::JSON;
+use crate::telemetry::{COMMIT, VERSION};
+
+/// Whether this server should get requests: it is not going away, and its store answers.
+pub(super) async fn is_ready(services: &Services) -> bool {
+    !services.is_draining() && services.probe.store_answers(services).await.0
+}
+
+/// 200 or 503, and what was looked at. A store that refuses writes still serves pulls, so it does not decide.
+pub(super) async fn ready(services: &Services) -> Answer {
+    let uptime = services.started.elapsed();
+    let draining = services.draining.get();
+    let accepting = match draining {
+        None => check(true, uptime, None),
+        Some(since) => check(false, since.elapsed(), Some("draining")),
+    };
+    let (answers, age) = services.probe.store_answers(services).await;
+    let store = check(answers, age, (!answers).then_some("the store does not answer"));
+    let ready = draining.is_none() && answers;
+    let body = json!({
+        "ready": ready,
+        "checks": {
+            "started": check(true, uptime, None),
+            "accepting": accepting,
+            "store": store,
+            "writable": writable(services, uptime),
+        },
+    });
+    json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &body)
+}
+
+/// As the last write has shown; a store is not written to for the sake of asking.
+fn writable(services: &Services, uptime: Duration) -> Value {
+    if services.settings.storage.read_only {
+        return check(false, uptime, Some("storage.read_only is set"));
+    }
+    match services.storage.requests.last_write() {
+        None => check(true, uptime, None),
+        Some((true, age)) => check(true, age, None),
+        Some((false, age)) => check(false, age, Some("the store refused the last write: see the log")),
+    }
+}
+
+fn check(ok: bool, age: Duration, reason: Option<&str>) -> Value {
+    let mut check = json!({"ok": ok, "age_seconds": age.as_millis() as f64 / 1e3});
+    if let Some(reason) = reason {
+        check["reason"] = reason.into();
+    }
+    check
+}
+
+pub(super) fn version(services: &Services) -> Answer {
+    let service = &services.settings.service;
+    let body = json!({
+        "name": service.name.as_str(),
+        "environment": service.environment.as_str(),
+        "version": VERSION,
+        "commit": COMMIT,
+    });
+    json(StatusCode::OK, &body)
+}
+
+fn json(status: StatusCode, body: &Value) -> Answer {
+    Answer { status, content_type: JSON, body: format!("{body}\n").into() }
+}
