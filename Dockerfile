@@ -9,6 +9,8 @@ WORKDIR /src
 # What `charthouse version` names: docker build --build-arg CHARTHOUSE_COMMIT=$(git rev-parse HEAD)
 ARG CHARTHOUSE_COMMIT
 COPY Cargo.toml Cargo.lock ./
+# Not built, but cargo reads every member of the workspace.
+COPY tests/s3-double tests/s3-double
 COPY src src
 COPY config config
 RUN cargo build --locked --release --bin charthouse --target x86_64-unknown-linux-musl
