@@ -13,6 +13,7 @@ mod museum;
 mod operations;
 mod repository;
 mod rooms;
+mod s3;
 mod storage;
 mod support;
 

@@ -88,6 +88,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn memory_passes_the_suite() {
-        suite::run(|| Arc::new(Memory::new())).await;
+        suite::run(async || Arc::new(Memory::new())).await;
+        suite::one_of_many_creates_wins(Arc::new(Memory::new()), 1_000).await;
     }
 }

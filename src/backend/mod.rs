@@ -8,6 +8,8 @@ pub mod faulty;
 mod fs;
 mod http_requests;
 mod memory;
+#[cfg(feature = "s3")]
+pub mod s3;
 #[cfg(test)]
 mod suite;
 

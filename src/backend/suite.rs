@@ -1,4 +1,5 @@
-//! What every backend must do. A backend's tests hand [`run`] a way to make an empty one.
+//! What every backend must do. A backend's tests hand [`run`] a way to make an empty one. Of the races for one key, which
+//! not every S3 service decides, there is a part of its own. (tests/s3 includes this file.)
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,18 +13,17 @@ use tokio::task::JoinSet;
 use super::{Backend, BackendError, Create, Key};
 
 /// Runs the whole suite; `empty` makes a new, empty backend for each part of it.
-pub(super) async fn run<B: Backend>(empty: impl Fn() -> Arc<B>) {
-    an_object_is_created_once_and_read_back(&*empty()).await;
-    ranges_are_cut_at_the_end(&*empty()).await;
-    listings_are_in_byte_order_and_paged(&*empty()).await;
-    a_prefix_that_is_no_path_lists_nothing(&*empty()).await;
+pub(super) async fn run<B: Backend>(empty: impl AsyncFn() -> Arc<B>) {
+    an_object_is_created_once_and_read_back(&*empty().await).await;
+    ranges_are_cut_at_the_end(&*empty().await).await;
+    listings_are_in_byte_order_and_paged(&*empty().await).await;
+    a_prefix_that_is_no_path_lists_nothing(&*empty().await).await;
     listings_agree_with_a_sorted_set(&empty).await;
-    deletion_is_idempotent(&*empty()).await;
-    odd_keys_work(&*empty()).await;
-    large_bodies_in_many_pieces_are_kept_whole(&*empty()).await;
-    a_copy_is_a_create(&*empty()).await;
-    readers_never_see_half_an_object(empty()).await;
-    one_of_many_creates_wins(empty(), 1_000).await;
+    deletion_is_idempotent(&*empty().await).await;
+    odd_keys_work(&*empty().await).await;
+    large_bodies_in_many_pieces_are_kept_whole(&*empty().await).await;
+    a_copy_is_a_create(&*empty().await).await;
+    readers_never_see_half_an_object(empty().await).await;
 }
 
 /// `rounds` rounds of 8 simultaneous creates of one key: exactly one wins, and its bytes are there.
@@ -133,7 +133,7 @@ async fn a_prefix_that_is_no_path_lists_nothing(backend: &impl Backend) {
 }
 
 /// Property: any keys, any prefix, any place to start, any page size.
-async fn listings_agree_with_a_sorted_set<B: Backend>(empty: &impl Fn() -> Arc<B>) {
+async fn listings_agree_with_a_sorted_set<B: Backend>(empty: &impl AsyncFn() -> Arc<B>) {
     let part = "[a-b.!/_-]{0,6}";
     let cases =
         (prop::collection::vec("[a-b.!_-]{1,3}(/[a-b.!_-]{1,3}){0,3}", 1..20), part, part, 0..8_usize);
@@ -141,7 +141,7 @@ async fn listings_agree_with_a_sorted_set<B: Backend>(empty: &impl Fn() -> Arc<B
     for _ in 0..64 {
         let case = cases.new_tree(&mut runner).expect("the strategy always yields").current();
         let (names, prefix, after, limit) = case;
-        let backend = empty();
+        let backend = empty().await;
         let mut model = BTreeSet::new();
         for name in &names {
             if Key::new(name.as_str()).is_ok() && !clashes(&model, name) {

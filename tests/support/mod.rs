@@ -12,5 +12,6 @@ pub mod http;
 pub mod index;
 pub mod registry;
 pub mod release;
+pub mod s3;
 pub mod server;
 pub mod tools;

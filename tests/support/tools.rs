@@ -14,6 +14,8 @@ pub const HELM_3: &str = "helm-v3.21.4";
 pub const ORAS: &str = "oras-v1.3.3";
 pub const CRANE: &str = "crane-v0.21.9";
 pub const CONFORMANCE: &str = "conformance-v0.0.0-20260831232431-97274622c111";
+pub const MINIO: &str = "minio-v0.0.0-20260212201848-7aac2a2c5b7c";
+pub const VERSITYGW: &str = "versitygw-v1.7.0";
 
 /// A real client with a home of its own, so that nothing of the user's is read or written.
 pub struct Client {

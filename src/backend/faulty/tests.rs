@@ -25,7 +25,7 @@ fn is_unavailable<T>(outcome: &Result<T, BackendError>) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_faults_it_passes_the_suite() {
-    suite::run(|| Arc::new(memory())).await;
+    suite::run(async || Arc::new(memory())).await;
 }
 
 #[tokio::test]

@@ -46,8 +46,10 @@ async fn fs_passes_the_suite() {
     let shm = Path::new("/dev/shm");
     let root = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
     let next = AtomicUsize::new(0);
-    let empty = || Arc::new(open(&root.path().join(next.fetch_add(1, Ordering::Relaxed).to_string())));
+    let empty = async || Arc::new(open(&root.path().join(next.fetch_add(1, Ordering::Relaxed).to_string())));
     suite::run(empty).await;
+    let races = root.path().join("races");
+    suite::one_of_many_creates_wins(Arc::new(open(&races)), 1_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

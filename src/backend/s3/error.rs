@@ -1,0 +1,185 @@
+//! What an answer of the service, or its silence, says about the object and about what was asked.
+
+use std::error::Error;
+use std::io;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::attempts::Ended;
+use crate::backend::{BackendError, Key};
+
+pub enum Failure {
+    /// 412: the key exists.
+    Taken,
+    /// The object does not exist.
+    Absent(Key),
+    /// 416: the object is there, but the range is not.
+    PastTheEnd,
+    /// No effect, and it may be asked again: too much at once, or another create of the same key is under way.
+    Refused(io::Error),
+    /// It may have had an effect.
+    Unknown(io::Error),
+    /// No effect, and asking again will not help.
+    Final(BackendError),
+}
+
+impl Failure {
+    pub fn silent() -> Self {
+        Self::Unknown(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Of a request about an object.
+    pub fn of<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+        error: SdkError<E, HttpResponse>,
+        key: &Key,
+    ) -> Self {
+        Self::classify(error, Some(key))
+    }
+
+    /// Of a request about the whole store.
+    pub fn of_store<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+        error: SdkError<E, HttpResponse>,
+    ) -> Self {
+        Self::classify(error, None)
+    }
+
+    fn classify<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+        error: SdkError<E, HttpResponse>,
+        key: Option<&Key>,
+    ) -> Self {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code().unwrap_or_default().to_owned();
+        let told = told(&error, status, &code);
+        match status {
+            Some(status) => Self::of_answer(status, &code, told, key),
+            None => Self::Unknown(io::Error::other(told)),
+        }
+    }
+
+    /// `status` and `code` of an answer that is no success. A code is missing when it was not an S3 service that
+    /// answered, but something on the way to it.
+    fn of_answer(status: u16, code: &str, told: String, key: Option<&Key>) -> Self {
+        let error = || io::Error::other(told.clone());
+        match (status, code) {
+            (412, _) => Self::Taken,
+            (404, "NoSuchKey") => match key {
+                Some(key) => Self::Absent(key.clone()),
+                None => Self::Unknown(error()),
+            },
+            (416, _) => Self::PastTheEnd,
+            (409, _) | (429, _) | (503, "SlowDown" | "SlowDownRead" | "SlowDownWrite") => {
+                Self::Refused(error())
+            }
+            // The body was damaged on its way: nothing was kept.
+            (400, "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody") => Self::Refused(error()),
+            (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded") => {
+                Self::Final(BackendError::Full(error()))
+            }
+            (501, _) => Self::Final(BackendError::Denied(advised(code, told))),
+            (400, "RequestTimeout" | "ExpiredToken") | (404 | 408 | 500.., "") | (500.., _) => {
+                Self::Unknown(error())
+            }
+            _ => Self::Final(BackendError::Denied(advised(code, told))),
+        }
+    }
+
+    pub fn ended(self) -> Ended {
+        Ended::Error(match self {
+            Self::PastTheEnd => return Ended::PastTheEnd,
+            Self::Absent(key) => BackendError::NotFound(key),
+            Self::Refused(error) | Self::Unknown(error) => BackendError::Unavailable(error),
+            Self::Final(error) => error,
+            Self::Taken => BackendError::Denied("a condition that nobody set does not hold".to_owned()),
+        })
+    }
+}
+
+/// One line for the log: what was answered, or why there is no answer.
+fn told<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+    error: &SdkError<E, HttpResponse>,
+    status: Option<u16>,
+    code: &str,
+) -> String {
+    match status {
+        Some(status) => {
+            let answer = format!("{status} {code}");
+            match error.message() {
+                Some(message) => format!("{}: {message}", answer.trim_end()),
+                None => answer.trim_end().to_owned(),
+            }
+        }
+        None => causes(error),
+    }
+}
+
+/// The error and what it came from: the SDK's own words are `dispatch failure`.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        told.extend([": ", &cause.to_string()]);
+        next = cause.source();
+    }
+    told
+}
+
+/// What the operator can do about a refusal.
+fn advised(code: &str, told: String) -> String {
+    let advice = match code {
+        "NoSuchBucket" => "create the bucket, or name another one in storage.url",
+        "AccessDenied" => {
+            "the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
+        }
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+            "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        "RequestTimeTooSkewed" => "set the clock of this machine",
+        "PermanentRedirect" | "AuthorizationHeaderMalformed" => "name the bucket's region in storage.url",
+        "NotImplemented" => "this service has no conditional writes",
+        _ => return told,
+    };
+    format!("{told} ({advice})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        let key = Key::new("a/b").unwrap();
+        let class = |status, code: &str, key: Option<&Key>| match Failure::of_answer(
+            status,
+            code,
+            String::new(),
+            key,
+        ) {
+            Failure::Taken => "taken",
+            Failure::Absent(_) => "absent",
+            Failure::PastTheEnd => "past the end",
+            Failure::Refused(_) => "refused",
+            Failure::Unknown(_) => "unknown",
+            Failure::Final(BackendError::Full(_)) => "full",
+            Failure::Final(_) => "denied",
+        };
+        #[rustfmt::skip]
+        let table = [
+            (412, "PreconditionFailed", "taken"), (412, "", "taken"),
+            (409, "ConditionalRequestConflict", "refused"), (409, "OperationAborted", "refused"),
+            (404, "NoSuchKey", "absent"), (404, "NoSuchBucket", "denied"), (404, "", "unknown"),
+            (416, "InvalidRange", "past the end"), (429, "", "refused"),
+            (503, "SlowDown", "refused"), (503, "SlowDownWrite", "refused"), (503, "ServiceUnavailable", "unknown"),
+            (503, "", "unknown"), (500, "InternalError", "unknown"), (502, "", "unknown"), (504, "", "unknown"),
+            (400, "BadDigest", "refused"), (400, "XAmzContentSHA256Mismatch", "refused"), (400, "RequestTimeout", "unknown"),
+            (400, "ExpiredToken", "unknown"), (400, "InvalidArgument", "denied"),
+            (403, "AccessDenied", "denied"), (403, "", "denied"), (401, "", "denied"), (403, "QuotaExceeded", "full"),
+            (507, "XMinioStorageFull", "full"), (507, "", "full"), (301, "PermanentRedirect", "denied"),
+            (501, "NotImplemented", "denied"),
+        ];
+        for (status, code, expected) in table {
+            assert_eq!(class(status, code, Some(&key)), expected, "{status} {code}");
+        }
+        assert_eq!(class(404, "NoSuchKey", None), "unknown", "of a listing");
+    }
+}

@@ -1,0 +1,246 @@
+//! Objects in a bucket of an S3 service. *Create if absent* is `PutObject` with `If-None-Match: *`; whether the service
+//! does that atomically, shared mode finds out before it relies on it (JOURNAL.md section 7).
+
+mod attempts;
+mod body;
+mod connect;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::{Backend, BackendError, Create, Key};
+use crate::clock::Clock;
+
+pub use connect::Options;
+
+/// Requests under way at once; more wait.
+const MOST_REQUESTS: usize = 128;
+/// Deletions under way at once, of one call.
+const MOST_DELETIONS: usize = 16;
+/// Keys that a service lists in one answer, at the most.
+const PAGE: usize = 1_000;
+/// How long a service may take to begin its answer, and then to bring the next bytes of it.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How much longer the answer to a body may take, for each MiB of it.
+const FOR_EACH_MIB: Duration = Duration::from_secs(1);
+
+pub struct S3 {
+    client: Client,
+    bucket: String,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+    clock: Arc<dyn Clock>,
+    requests: Semaphore,
+}
+
+impl S3 {
+    /// A client for the bucket. Nothing is sent before the first verb is called.
+    ///
+    /// # Errors
+    /// Settings that cannot work: a certificate that is none, no region.
+    pub async fn open(options: Options, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let client = connect::client(&options).await?;
+        let prefix = if options.prefix.is_empty() { String::new() } else { options.prefix + "/" };
+        let requests = Semaphore::new(MOST_REQUESTS);
+        Ok(Self { client, bucket: options.bucket, prefix, clock, requests })
+    }
+
+    fn name(&self, key: &Key) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, BackendError> {
+        self.requests.acquire().await.map_err(|closed| BackendError::Unavailable(io::Error::other(closed)))
+    }
+
+    async fn create_once(&self, key: &Key, body: &[Bytes]) -> Result<Create, error::Failure> {
+        let size: usize = body.iter().map(Bytes::len).sum();
+        let request = self.client.put_object().bucket(&self.bucket).key(self.name(key)).if_none_match("*");
+        let request = request.content_length(size as i64).body(body::lent(body));
+        let sent = request.customize().interceptor(body::Signed::of(body)).send();
+        match timeout(SILENCE + FOR_EACH_MIB * (size >> 20) as u32, sent).await {
+            Err(_) => Err(error::Failure::silent()),
+            Ok(Ok(_)) => Ok(Create::Created),
+            Ok(Err(refused)) => match error::Failure::of(refused, key) {
+                error::Failure::Taken => Ok(Create::AlreadyExists),
+                failure => Err(failure),
+            },
+        }
+    }
+
+    async fn read_once(&self, key: &Key, range: Option<&str>) -> Result<Bytes, error::Failure> {
+        let request = self.client.get_object().bucket(&self.bucket).key(self.name(key));
+        let sent = request.set_range(range.map(str::to_owned)).send();
+        let answer = timeout(SILENCE, sent).await.map_err(|_| error::Failure::silent())?;
+        let answer = answer.map_err(|refused| error::Failure::of(refused, key))?;
+        collect(answer.body, answer.content_length).await
+    }
+
+    /// Keys after `after` in one answer, and whether there may be more. Other people's objects are passed over.
+    async fn list_once(&self, prefix: &str, after: &str, limit: usize) -> Result<Page, error::Failure> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket);
+        let request = request.prefix(prefix).max_keys(limit as i32);
+        let request = request.set_start_after((!after.is_empty()).then(|| after.to_owned()));
+        let answer = timeout(SILENCE, request.send()).await.map_err(|_| error::Failure::silent())?;
+        let answer = answer.map_err(error::Failure::of_store)?;
+        let names = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+        Ok(Page { names: names.collect(), more: answer.is_truncated == Some(true) })
+    }
+
+    async fn delete_once(&self, key: &Key) -> Result<(), error::Failure> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(self.name(key));
+        let answer = timeout(SILENCE, request.send()).await.map_err(|_| error::Failure::silent())?;
+        match answer.map_err(|refused| error::Failure::of(refused, key)) {
+            Err(error::Failure::Absent(_)) | Ok(_) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn copy_once(&self, from: &Key, to: &Key) -> Result<Create, error::Failure> {
+        let source = format!("{}/{}", self.bucket, self.name(from));
+        let request = self.client.copy_object().bucket(&self.bucket).key(self.name(to)).copy_source(source);
+        let answer = timeout(SILENCE * 2, request.if_none_match("*").send()).await;
+        match answer.map_err(|_| error::Failure::silent())? {
+            Ok(_) => Ok(Create::Created),
+            Err(refused) => match error::Failure::of(refused, from) {
+                error::Failure::Taken => Ok(Create::AlreadyExists),
+                failure => Err(failure),
+            },
+        }
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool, BackendError> {
+        match self.read(key, Some(0..1)).await {
+            Ok(_) => Ok(true),
+            Err(BackendError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct Page {
+    names: Vec<String>,
+    more: bool,
+}
+
+#[async_trait]
+impl Backend for S3 {
+    /// Repeated here only when it certainly had no effect; what is unknown is the caller's to settle.
+    async fn create(&self, key: &Key, body: Vec<Bytes>) -> Result<Create, BackendError> {
+        let _turn = self.turn().await?;
+        attempts::without_effect(&*self.clock, || self.create_once(key, &body)).await
+    }
+
+    async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BackendError> {
+        let _turn = self.turn().await?;
+        let wanted = range.as_ref().map(header);
+        let read = attempts::harmless(&*self.clock, || self.read_once(key, wanted.as_deref())).await;
+        match (read, range) {
+            (Err(attempts::Ended::PastTheEnd), _) => Ok(Bytes::new()),
+            (Ok(_), Some(range)) if range.is_empty() => Ok(Bytes::new()),
+            // A service that does not know ranges answers with the whole.
+            (Ok(bytes), Some(range)) if bytes.len() as u64 > range.end - range.start => {
+                let cut = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.slice(cut(range.start)..cut(range.end)))
+            }
+            (read, _) => Ok(read?),
+        }
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Key>, BackendError> {
+        let mut keys = Vec::new();
+        let below = format!("{}{prefix}", self.prefix);
+        let mut after = if after.is_empty() { String::new() } else { format!("{}{after}", self.prefix) };
+        // What no key can begin with, no object's name begins with.
+        if !prefix.is_empty() && Key::new(prefix.strip_suffix('/').unwrap_or(prefix)).is_err() {
+            return Ok(keys);
+        }
+        while keys.len() < limit {
+            let _turn = self.turn().await?;
+            let wanted = (limit - keys.len()).min(PAGE);
+            let page = attempts::harmless(&*self.clock, || self.list_once(&below, &after, wanted)).await?;
+            let own = page.names.iter().filter_map(|name| name.strip_prefix(&self.prefix));
+            keys.extend(own.filter_map(|name| Key::new(name).ok()));
+            match page.names.into_iter().next_back() {
+                Some(last) if page.more => after = last,
+                _ => break,
+            }
+        }
+        Ok(keys)
+    }
+
+    /// One request for each key: every service has that one, and it costs nothing where requests are paid for.
+    async fn delete(&self, keys: &[Key]) -> Result<(), BackendError> {
+        let delete = |key: Key| async move {
+            let _turn = self.turn().await?;
+            Ok(attempts::harmless(&*self.clock, || self.delete_once(&key)).await?)
+        };
+        stream::iter(keys.to_vec()).map(delete).buffer_unordered(MOST_DELETIONS).try_collect().await
+    }
+
+    /// By the service. Some know no condition for a copy: there it is looked for first, which is enough, because `to` is
+    /// a fresh name.
+    async fn copy(&self, from: &Key, to: &Key) -> Result<Create, BackendError> {
+        if self.exists(to).await? {
+            return Ok(Create::AlreadyExists);
+        }
+        let _turn = self.turn().await?;
+        attempts::without_effect(&*self.clock, || self.copy_once(from, to)).await
+    }
+}
+
+/// The value of a `Range` header (RFC 9110 section 14.1.2). Of an empty range one byte is asked for, because no header
+/// can say nothing: it tells whether the object is there.
+fn header(range: &Range<u64>) -> String {
+    let Range { start, end } = *range;
+    if start >= end || start > i64::MAX as u64 {
+        "bytes=0-0".to_owned()
+    } else if end > i64::MAX as u64 {
+        format!("bytes={start}-")
+    } else {
+        format!("bytes={start}-{}", end - 1)
+    }
+}
+
+/// The whole body of an answer, which has `length` bytes if the service said so.
+async fn collect(mut body: ByteStream, length: Option<i64>) -> Result<Bytes, error::Failure> {
+    let mut whole = BytesMut::new();
+    let mut only = None;
+    while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| error::Failure::silent())? {
+        let piece = piece.map_err(|broken| error::Failure::Unknown(io::Error::other(broken)))?;
+        // A small body mostly comes as one piece, which need not be copied.
+        match only.take() {
+            None if whole.is_empty() => only = Some(piece),
+            first => {
+                whole.reserve(
+                    length
+                        .and_then(|length| usize::try_from(length).ok())
+                        .unwrap_or_default()
+                        .saturating_sub(whole.len()),
+                );
+                whole.extend_from_slice(&first.unwrap_or_default());
+                whole.extend_from_slice(&piece);
+            }
+        }
+    }
+    let whole = only.unwrap_or_else(|| whole.freeze());
+    match length {
+        Some(length) if length != whole.len() as i64 => {
+            Err(error::Failure::Unknown(io::ErrorKind::UnexpectedEof.into()))
+        }
+        _ => Ok(whole),
+    }
+}

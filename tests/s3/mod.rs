@@ -1,0 +1,3 @@
+//! Stores in S3: two real servers, and a double that fails on demand.
+
+mod backend;
