@@ -162,20 +162,24 @@ impl Backend for S3 {
 
     async fn list(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<Key>, BackendError> {
         let mut keys = Vec::new();
-        let below = format!("{}{prefix}", self.prefix);
-        let mut after = if after.is_empty() { String::new() } else { format!("{}{after}", self.prefix) };
-        // What no key can begin with, no object's name begins with.
-        if !prefix.is_empty() && Key::new(prefix.strip_suffix('/').unwrap_or(prefix)).is_err() {
+        let Some(asked) = listable(prefix) else { return Ok(keys) };
+        if after > prefix && !after.starts_with(prefix) {
             return Ok(keys);
         }
+        let below = format!("{}{asked}", self.prefix);
+        let mut last = match without_dots(after) {
+            start if start > asked => format!("{}{start}", self.prefix),
+            _ => String::new(),
+        };
         while keys.len() < limit {
             let _turn = self.turn().await?;
             let wanted = (limit - keys.len()).min(PAGE);
-            let page = attempts::harmless(&*self.clock, || self.list_once(&below, &after, wanted)).await?;
+            let page = attempts::harmless(&*self.clock, || self.list_once(&below, &last, wanted)).await?;
             let own = page.names.iter().filter_map(|name| name.strip_prefix(&self.prefix));
+            let own = own.filter(|name| name.starts_with(prefix) && *name > after);
             keys.extend(own.filter_map(|name| Key::new(name).ok()));
             match page.names.into_iter().next_back() {
-                Some(last) if page.more => after = last,
+                Some(name) if page.more => last = name,
                 _ => break,
             }
         }
@@ -200,6 +204,30 @@ impl Backend for S3 {
         let _turn = self.turn().await?;
         attempts::without_effect(&*self.clock, || self.copy_once(from, to)).await
     }
+}
+
+/// What to ask for to find the keys that begin with `prefix`; `None` when no key can. Some services refuse a prefix that
+/// ends in a component `.` or `..`, even though it may be the beginning of another.
+fn listable(prefix: &str) -> Option<&str> {
+    let (folder, rest) = prefix.rsplit_once('/').map_or(("", prefix), |(folder, rest)| (folder, rest));
+    let possible = |part: &str| part.is_empty() || Key::new(part).is_ok();
+    let is_dots = matches!(rest, "." | "..");
+    if prefix.starts_with('/') || !possible(folder) || !(possible(rest) || is_dots) {
+        return None;
+    }
+    Some(if is_dots { &prefix[..prefix.len() - rest.len()] } else { prefix })
+}
+
+/// `after` up to its first component that is `.` or `..`, which some services refuse there as well.
+fn without_dots(after: &str) -> &str {
+    let mut end = 0;
+    for part in after.split_inclusive('/') {
+        if matches!(part, "." | ".." | "./" | "../") {
+            break;
+        }
+        end += part.len();
+    }
+    &after[..end]
 }
 
 /// The value of a `Range` header (RFC 9110 section 14.1.2). Of an empty range one byte is asked for, because no header
