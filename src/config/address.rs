@@ -4,9 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::Value;
+use super::pem_file::PemFile;
+
+/// What cannot stand in a value of a storage URL as it is.
+const ARGUMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'&').add(b'#');
 
 /// A range of IP addresses: `10.0.0.0/8`, `fd00::/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +245,7 @@ pub enum StorageUrl {
     S3(S3Location),
 }
 
-/// `s3://bucket/prefix?endpoint=...&region=...&path_style=true`. Credentials come from the SDK's usual chain.
+/// `s3://bucket/prefix?endpoint=...&region=...&path_style=true&ca_file=...`. Credentials come from the SDK's usual chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Location {
     pub bucket: String,
@@ -250,6 +254,8 @@ pub struct S3Location {
     pub endpoint: Option<String>,
     pub region: Option<String>,
     pub path_style: bool,
+    /// Certificates that alone are trusted.
+    pub ca_file: Option<PemFile>,
 }
 
 impl Value for StorageUrl {
@@ -327,6 +333,7 @@ fn s3_location(rest: &str) -> Result<S3Location, String> {
         endpoint: None,
         region: None,
         path_style: false,
+        ca_file: None,
     };
     s3_arguments(query, &mut location)?;
     Ok(location)
@@ -361,9 +368,12 @@ fn s3_arguments(query: &str, location: &mut S3Location) -> Result<(), String> {
                 location.region = Some(region.to_string());
             }
             "path_style" => location.path_style = bool::read(&value)?,
+            "ca_file" => {
+                location.ca_file = Some(PemFile::read(&value).map_err(|why| format!("ca_file: {why}"))?);
+            }
             _ => {
                 return Err(format!(
-                    "the storage URL has an unknown argument `{}`; known are endpoint, region and path_style",
+                    "the storage URL has an unknown argument `{}`; known are endpoint, region, path_style and ca_file",
                     name.escape_debug()
                 ));
             }
@@ -382,6 +392,10 @@ impl fmt::Display for S3Location {
             self.endpoint.as_ref().map(|endpoint| format!("endpoint={endpoint}")),
             self.region.as_ref().map(|region| format!("region={region}")),
             self.path_style.then(|| "path_style=true".to_owned()),
+            self.ca_file.as_ref().map(|file| {
+                let path = file.write();
+                format!("ca_file={}", utf8_percent_encode(&path, ARGUMENT))
+            }),
         ];
         for (n, argument) in arguments.into_iter().flatten().enumerate() {
             write!(f, "{}{argument}", if n == 0 { '?' } else { '&' })?;

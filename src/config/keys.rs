@@ -101,7 +101,7 @@ pub const KEYS: &[Key] = keys! {
     "server.limits.package" server.limits.package;
 
     /// Where all state lives: a directory path (or file:PATH), memory: (gone at the end), or
-    /// s3://bucket/prefix?endpoint=URL&region=NAME&path_style=true (no credentials inside; not in this build yet).
+    /// s3://bucket/prefix?endpoint=URL&region=NAME&path_style=true&ca_file=PATH (no credentials inside).
     "storage.url" storage.url, "--storage";
     /// How many servers write to it: single or shared; auto is single on a directory and in memory, shared on s3.
     "storage.mode" storage.mode;
@@ -109,6 +109,9 @@ pub const KEYS: &[Key] = keys! {
     "storage.read_only" storage.read_only, "--read-only";
     /// How long to wait at the start for another server to let go of the directory.
     "storage.wait_for_lock" storage.wait_for_lock, "--wait-for-lock";
+    /// For how long tags, lists and content are still read as they were last known while the store does not answer;
+    /// answers then have a Warning header. 0s: they are refused with 503. Shared stores only.
+    "storage.outage_reads" storage.outage_reads;
     /// Memory for loaded namespaces; the least recently used are dropped beyond it.
     "storage.namespace_memory" storage.namespace_memory;
     /// Memory for manifests and other small content.

@@ -8,6 +8,7 @@ mod file;
 mod keyring;
 mod keys;
 mod load;
+mod pem_file;
 mod print;
 mod settings;
 mod suggestion;
@@ -20,6 +21,7 @@ pub use address::{CorsOrigin, ExternalUrl, HealthPath, Listen, Network, S3Locati
 pub use keyring::KeyringFile;
 pub use keys::{KEYS, Key};
 pub use load::{ConfigError, Loaded, Origin, load};
+pub use pem_file::PemFile;
 pub use print::print;
 pub use settings::{
     Anonymous, Artifacts, Auth, Cors, Limits, Log, LogFormat, Metrics, Policy, Provenance, Rollback, Rollout,

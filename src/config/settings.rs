@@ -67,6 +67,8 @@ pub struct Storage {
     pub read_only: bool,
     /// How long `serve` waits for another server to let go of the storage.
     pub wait_for_lock: Duration,
+    /// How long after they were last known to be current states are read while the store does not answer.
+    pub outage_reads: Duration,
     /// Bytes of loaded namespaces; the least recently used are dropped beyond it.
     pub namespace_memory: ByteSize,
     /// Bytes of manifests and other small content held in memory.
@@ -221,6 +223,7 @@ impl Default for Storage {
             mode: StorageMode::Auto,
             read_only: false,
             wait_for_lock: Duration::ZERO,
+            outage_reads: Duration::ZERO,
             namespace_memory: ByteSize::mib(256),
             cache_memory: ByteSize::mib(64),
             index_memory: ByteSize::mib(256),

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::checkpoint;
+use super::commit::Commit;
 use super::error::{JournalError, ProposeError};
 use super::keys;
 use super::machine::{Action, Event, Id, Machine, Outcome, PATIENCE, Setup, Tail};
@@ -37,6 +39,8 @@ pub struct Driver {
     inner: Mutex<Inner>,
     /// The newest state, while the namespace is loaded.
     snapshot: ArcSwapOption<State>,
+    /// Where the reason is put for which this process must not go on.
+    stop: watch::Sender<Option<String>>,
     /// Monotonic milliseconds of the last request, and of the last change.
     used: AtomicU64,
     changed: AtomicU64,
@@ -45,8 +49,15 @@ pub struct Driver {
 /// What a proposer is told.
 type Answer = Result<Outcome, ProposeError>;
 
-/// What a reader is told; none when the namespace does not exist.
-type Confirmation = Result<Option<Arc<State>>, JournalError>;
+/// What a reader is told.
+type Confirmation = Result<Seen, JournalError>;
+
+pub struct Seen {
+    /// None when the namespace does not exist.
+    pub state: Option<Arc<State>>,
+    /// Whether it may be behind, because the store does not answer.
+    pub behind: bool,
+}
 
 struct Inner {
     machine: Machine,
@@ -68,7 +79,7 @@ struct Checkpointing {
 pub struct Retired;
 
 impl Driver {
-    pub fn new(setup: Setup, backend: Arc<dyn Backend>) -> Arc<Self> {
+    pub fn new(setup: Setup, backend: Arc<dyn Backend>, stop: watch::Sender<Option<String>>) -> Arc<Self> {
         let (namespace, clock) = (setup.namespace.clone(), setup.clock.clone());
         let inner = Inner {
             machine: Machine::new(setup),
@@ -84,6 +95,7 @@ impl Driver {
             clock,
             inner: Mutex::new(inner),
             snapshot: ArcSwapOption::empty(),
+            stop,
             used: AtomicU64::new(0),
             changed: AtomicU64::new(0),
         })
@@ -121,7 +133,7 @@ impl Driver {
         })
     }
 
-    /// A state that was current no longer ago than `within`; none if the namespace does not exist.
+    /// A state that was current no longer ago than `within`.
     pub async fn confirm(self: &Arc<Self>, within: Duration) -> Result<Confirmation, Retired> {
         let (sender, receiver) = oneshot::channel();
         self.admit(|inner, id| {
@@ -132,6 +144,18 @@ impl Driver {
             Ok(confirmation) => confirmation.unwrap_or(Err(JournalError::Panicked)),
             Err(_) => Err(JournalError::silent()),
         })
+    }
+
+    /// In single mode: looks whether another process than `writer` has written the next commit.
+    pub async fn look_for_others(self: &Arc<Self>, writer: Uuid) {
+        let Some(state) = self.snapshot.load_full() else { return };
+        let key = keys::commit(&self.namespace, state.seq + 1);
+        let Ok(bytes) = self.backend.read(&key, None).await else { return };
+        if let Ok(commit) = Commit::read(&bytes)
+            && commit.writer != writer
+        {
+            self.feed(Event::Foreign { writer: commit.writer });
+        }
     }
 
     /// Retires the driver if nobody waits and `wanted` holds; whether it did.
@@ -253,8 +277,14 @@ impl Driver {
                 inner.proposers.remove(&id).map(|sender| sender.send(result).ok());
             }
             Action::Confirmed { id, result } => {
-                inner.readers.remove(&id).map(|sender| sender.send(result).ok());
+                let seen = result.map(|state| Seen { state, behind: false });
+                inner.readers.remove(&id).map(|sender| sender.send(seen).ok());
             }
+            Action::Behind { id, state } => {
+                let seen = Seen { state: Some(state), behind: true };
+                inner.readers.remove(&id).map(|sender| sender.send(Ok(seen)).ok());
+            }
+            Action::Stop(reason) => drop(self.stop.send_replace(Some(reason))),
             Action::Alarm(reason) => tracing::error!(namespace = self.namespace.as_str(), "{reason}"),
             Action::Timer { ticket, after } => {
                 let driver = self.clone();
@@ -287,9 +317,12 @@ impl Driver {
                 let result = in_time(self.backend.list(&prefix, &after, limit)).await;
                 Some(Event::Listed { ticket, result })
             }
-            Action::Timer { .. } | Action::Answer { .. } | Action::Confirmed { .. } | Action::Alarm(_) => {
-                None
-            }
+            Action::Timer { .. }
+            | Action::Answer { .. }
+            | Action::Confirmed { .. }
+            | Action::Behind { .. }
+            | Action::Alarm(_)
+            | Action::Stop(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why the journal could not answer. What a proposal itself did wrong is a [`Refusal`].
 
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::fold::FoldError;
 use super::machine::PATIENCE;
@@ -21,6 +22,12 @@ pub enum JournalError {
     /// The namespace is refused until an operator has looked at it.
     #[error("the journal is broken: {0}")]
     Broken(String),
+    /// The process ends, because what it knows of the store is not all.
+    #[error(
+        "another server ({0}) writes to this store, but this one was started in single mode: stop one of them, or set \
+         `storage.mode: shared` for both"
+    )]
+    Foreign(Uuid),
     #[error("the namespace's writer failed and starts again")]
     Panicked,
 }

@@ -12,6 +12,11 @@ pub fn layout() -> Key {
     Key::from_names("layout".to_owned())
 }
 
+/// The `n`-th object of a probe; deleted when the probe ends.
+pub fn probe(id: Uuid, n: usize) -> Key {
+    Key::from_names(format!("probe/{id}/{n}"))
+}
+
 /// What every object of a namespace begins with.
 pub const NAMESPACES: &str = "ns/";
 

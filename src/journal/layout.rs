@@ -1,5 +1,6 @@
 //! The object `layout`: what a store says of itself, created once (JOURNAL.md section 1).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::keys;
+use super::probe::{self, ProbeError};
+use super::{Mode, keys};
 use crate::backend::{Backend, BackendError, Create};
 use crate::clock::{Clock, Timestamp};
 
@@ -28,6 +30,23 @@ pub struct Layout {
     max_staleness_ms: u64,
     /// The lowest release that may write; raised by an administrator.
     min_writer: u32,
+    /// What was found out about the service before this was created, if servers were to share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<Probed>,
+}
+
+/// A service that was proven to create an object only once. One that fails gets no layout.
+#[derive(Clone, Serialize, Deserialize)]
+struct Probed {
+    verdict: Verdict,
+    endpoint: String,
+    date: Timestamp,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Atomic,
 }
 
 /// 256 random bits that no log ever shows.
@@ -53,14 +72,29 @@ pub enum OpenError {
         "the store asks for writers of release {0} or later, this is release {WRITER}: use a newer version"
     )]
     TooOld(u32),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
 }
 
 impl Layout {
-    /// Reads the layout of a store, and creates it in a new one.
-    pub async fn open(backend: &dyn Backend, clock: &dyn Clock) -> Result<Self, OpenError> {
+    /// Reads the layout of a store, and creates it in a new one. A store that servers are to share on a service of the
+    /// name `endpoint` is probed first, unless this was done when it was created.
+    pub async fn open(
+        backend: &Arc<dyn Backend>,
+        clock: &dyn Clock,
+        mode: Mode,
+        endpoint: Option<&str>,
+    ) -> Result<Self, OpenError> {
         let key = keys::layout();
+        let to_probe = endpoint.filter(|_| mode == Mode::Shared);
         match backend.read(&key, None).await {
-            Ok(bytes) => return Self::read(&bytes),
+            Ok(bytes) => {
+                let layout = Self::read(&bytes)?;
+                if to_probe.is_some_and(|endpoint| !layout.is_proven_on(endpoint)) {
+                    probe::run(backend, clock).await?;
+                }
+                return Ok(layout);
+            }
             Err(BackendError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -70,12 +104,21 @@ impl Layout {
                 return Err(OpenError::Lost);
             }
         }
-        let new = Self::new(clock);
+        let mut new = Self::new(clock);
+        if let Some(endpoint) = to_probe {
+            probe::run(backend, clock).await?;
+            let (verdict, endpoint) = (Verdict::Atomic, endpoint.to_owned());
+            new.probe = Some(Probed { verdict, endpoint, date: clock.now() });
+        }
         let body = Bytes::from(serde_json::to_vec(&new)?);
         match backend.create(&key, vec![body]).await? {
             Create::Created => Ok(new),
             Create::AlreadyExists => Self::read(&backend.read(&key, None).await?),
         }
+    }
+
+    fn is_proven_on(&self, endpoint: &str) -> bool {
+        self.probe.as_ref().is_some_and(|probed| probed.endpoint == endpoint)
     }
 
     /// How old a state may be from which content is served by digest; the same for all replicas.
@@ -94,6 +137,7 @@ impl Layout {
             session_secret: Secret(secret),
             max_staleness_ms: 1_000,
             min_writer: WRITER,
+            probe: None,
         }
     }
 
@@ -132,9 +176,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_keeps_the_layout_it_was_created_with() {
-        let (backend, clock) = (Memory::default(), SystemClock::default());
-        let first = Layout::open(&backend, &clock).await.unwrap();
-        let second = Layout::open(&backend, &clock).await.unwrap();
+        let (backend, clock): (Arc<dyn Backend>, _) = (Arc::new(Memory::default()), SystemClock::default());
+        let first = Layout::open(&backend, &clock, Mode::Single, None).await.unwrap();
+        let second = Layout::open(&backend, &clock, Mode::Single, None).await.unwrap();
         assert_eq!(first.store, second.store);
         assert_eq!(first.session_secret.0, second.session_secret.0);
         assert_eq!(second.max_staleness(), Duration::from_secs(1));
@@ -155,10 +199,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_lost_its_layout_gets_no_new_one() {
-        let (backend, clock) = (Memory::default(), SystemClock::default());
+        let (backend, clock): (Arc<dyn Backend>, _) = (Arc::new(Memory::default()), SystemClock::default());
         let key = crate::backend::Key::new("ns/team/_journal/0000000000000000/0001").unwrap();
         backend.create(&key, vec![Bytes::from("{}")]).await.unwrap();
-        let error = Layout::open(&backend, &clock).await.err().unwrap().to_string();
+        let error = Layout::open(&backend, &clock, Mode::Single, None).await.err().unwrap().to_string();
         assert!(error.contains("`layout` is gone"), "{error}");
         assert!(matches!(backend.read(&keys::layout(), None).await, Err(BackendError::NotFound(_))));
     }
@@ -166,11 +210,12 @@ mod tests {
     #[tokio::test]
     async fn a_store_of_another_format_or_for_newer_writers_is_refused() {
         for (field, value, reason) in [("format", 2, "format 2"), ("min_writer", 7, "release 7")] {
-            let (backend, clock) = (Memory::default(), SystemClock::default());
+            let (backend, clock): (Arc<dyn Backend>, _) =
+                (Arc::new(Memory::default()), SystemClock::default());
             let mut layout = serde_json::to_value(Layout::new(&clock)).unwrap();
             layout[field] = value.into();
             backend.create(&keys::layout(), vec![layout.to_string().into()]).await.unwrap();
-            let error = Layout::open(&backend, &clock).await.err().unwrap().to_string();
+            let error = Layout::open(&backend, &clock, Mode::Single, None).await.err().unwrap().to_string();
             assert!(error.contains(reason), "{error}");
         }
     }

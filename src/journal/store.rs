@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::driver::{CHECKPOINT_QUIET, Driver, Retired};
 use super::error::{JournalError, ProposeError};
+use super::freshness;
 use super::keys;
 use super::layout::{Layout, OpenError};
 use super::machine::{Mode, Outcome, PATIENCE, Rules, Setup};
@@ -29,6 +31,10 @@ const QUIET: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Options {
     pub mode: Mode,
+    /// The service that the store is on, which is probed before servers share it; unset: there is nothing to prove.
+    pub endpoint: Option<String>,
+    /// For how long after the last proof that they are current states are still read while the store does not answer.
+    pub outage_reads: Duration,
     /// Bytes that loaded namespaces may take, about; those unused for longest are dropped first.
     pub memory_budget: u64,
     pub policy: Arc<dyn TagPolicy>,
@@ -36,7 +42,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: Mode::Single, memory_budget: 256 << 20, policy: Arc::new(AllLoose) }
+        Self {
+            mode: Mode::Single,
+            endpoint: None,
+            outage_reads: Duration::ZERO,
+            memory_budget: 256 << 20,
+            policy: Arc::new(AllLoose),
+        }
     }
 }
 
@@ -48,6 +60,8 @@ pub struct Journals {
     /// This process, in the commits it writes.
     writer: Uuid,
     namespaces: ArcSwap<OrdMap<Namespace, Arc<Driver>>>,
+    /// The reason for which this process must not go on, once there is one.
+    stop: watch::Sender<Option<String>>,
 }
 
 impl Journals {
@@ -58,10 +72,10 @@ impl Journals {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Arc<Self>, OpenError> {
-        let layout = Layout::open(&*backend, &*clock).await?;
+        let layout = Layout::open(&backend, &*clock, options.mode, options.endpoint.as_deref()).await?;
         let writer = clock.uuid(clock.now());
-        let namespaces = ArcSwap::default();
-        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces });
+        let (namespaces, stop) = Default::default();
+        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces, stop });
         tokio::spawn(keep_house(Arc::downgrade(&journals)));
         Ok(journals)
     }
@@ -73,6 +87,14 @@ impl Journals {
 
     pub fn mode(&self) -> Mode {
         self.options.mode
+    }
+
+    /// Waits until this process must not go on with the store, and says why.
+    pub async fn stopped(&self) -> String {
+        let mut stop = self.stop.subscribe();
+        let reason = stop.wait_for(Option::is_some).await;
+        // The sender lives as long as the journals.
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
 
     /// The state of a namespace that was current at some moment after this call; none if it does not exist.
@@ -136,7 +158,7 @@ impl Journals {
         {
             return Ok(Some(state).filter(|state| state.exists()));
         }
-        let state = loop {
+        let seen = loop {
             let driver = self.driver(namespace);
             match driver.confirm(within).await {
                 Ok(result) => {
@@ -146,7 +168,10 @@ impl Journals {
                 Err(Retired) => self.forget(&driver),
             }
         };
-        Ok(state.filter(|state| state.exists()))
+        if seen.behind {
+            freshness::notice();
+        }
+        Ok(seen.state.filter(|state| state.exists()))
     }
 
     /// The marker to create around a change that may bring a repository its first content.
@@ -178,7 +203,7 @@ impl Journals {
         if let Some(driver) = self.namespaces.load().get(namespace) {
             return driver.clone();
         }
-        let new = Driver::new(self.setup(namespace), self.backend.clone());
+        let new = Driver::new(self.setup(namespace), self.backend.clone(), self.stop.clone());
         // Of two that come at once, both get the driver that is in the map in the end.
         self.namespaces.rcu(|map| {
             let mut map = OrdMap::clone(map);
@@ -195,6 +220,7 @@ impl Journals {
             mode: self.options.mode,
             writer: self.writer,
             max_staleness: self.layout.max_staleness(),
+            outage_reads: self.options.outage_reads,
             clock: self.clock.clone(),
             policy: self.options.policy.clone(),
             rules: Rules::default(),
@@ -248,6 +274,10 @@ async fn keep_house(journals: Weak<Journals>) {
         for driver in journals.drivers() {
             if driver.tail().commits > CHECKPOINT_QUIET && driver.idle_for().1 >= QUIET {
                 driver.clone().checkpoint().await;
+            }
+            // A directory has a lock; elsewhere it is a promise that nobody else writes.
+            if journals.options.mode == Mode::Single && journals.options.endpoint.is_some() {
+                driver.look_for_others(journals.writer).await;
             }
             journals.forget_if_spent(&driver);
         }

@@ -32,6 +32,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::journal::{Change, Journals, Outcome, Proposal, State, keys};
@@ -69,6 +71,8 @@ pub struct Registry {
     /// Searches through all namespaces that may run at once.
     searches: turns::Turns,
     uploads: uploads::Uploads,
+    /// What all readers together may hold of what nobody has asked for yet.
+    read_ahead: Arc<Semaphore>,
     policy: Arc<Policy>,
     inspections: vetting::Inspections,
     signatures: vetting::Signatures,
@@ -81,6 +85,8 @@ pub struct Limits {
     pub extent: usize,
     /// Uploaded bytes that wait to be written, of all uploads together.
     pub upload_memory: usize,
+    /// Pieces of a large blob that are read before they are asked for, each of at most 1 MiB.
+    pub read_ahead: usize,
     /// Small bodies that are kept for the next reader.
     pub cache: u64,
     /// Indexes of chart repositories that are kept rendered.
@@ -96,6 +102,7 @@ impl Default for Limits {
         Self {
             extent: 8 << 20,
             upload_memory: 64 << 20,
+            read_ahead: 0,
             cache: 64 << 20,
             indexes: 256 << 20,
             overviews: 128 << 20,
@@ -146,6 +153,7 @@ impl Registry {
             packages,
             searches,
             uploads,
+            read_ahead: Arc::new(Semaphore::new(reader::MOST_AHEAD)),
             policy,
             inspections: vetting::Inspections::new(),
             signatures: vetting::Signatures::new(),
@@ -161,6 +169,11 @@ impl Registry {
     /// How many namespaces are in memory.
     pub fn namespaces_loaded(&self) -> usize {
         self.journals.loaded()
+    }
+
+    /// Waits until this process must not go on with its store, and says why.
+    pub async fn stopped(&self) -> String {
+        self.journals.stopped().await
     }
 
     /// Writes what makes the next start quick; the last thing that is done with a registry.

@@ -29,6 +29,8 @@ pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 pub(super) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// The store does not answer, and this was read from what was known last (RFC 7234 section 5.5.1).
+pub(super) const STALE: HeaderValue = HeaderValue::from_static(r#"110 - "Response is Stale""#);
 /// Content named by its digest never changes.
 pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 /// A tag moves: a cache asks again, and an ETag makes that cheap.

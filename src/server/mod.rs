@@ -35,7 +35,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use actix_http::header::{CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
+use actix_http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response};
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -45,6 +45,7 @@ use crate::auth::{Policy, Principal};
 use crate::backend::{HttpRequests, Requests};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Loaded, Settings};
+use crate::journal::noticed;
 use crate::oci::route;
 use crate::registry::Registry;
 use ask::Ask;
@@ -207,8 +208,13 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
                 ask.admit(&action)?;
                 dispatch::answer(ask, &action).await
             };
-            let answered = relay::here(&services.store, answered).await;
-            answered.unwrap_or_else(|failure| failure.reply(form, asked.id, action.repository()))
+            let (answered, behind) = relay::here(&services.store, noticed(answered)).await;
+            let mut reply =
+                answered.unwrap_or_else(|failure| failure.reply(form, asked.id, action.repository()));
+            if behind {
+                reply.headers_mut().append(WARNING, headers::STALE);
+            }
+            reply
         }
     };
     reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);

@@ -29,18 +29,22 @@ impl Signals {
     }
 }
 
-/// Returns when a signal has come, requests in flight have ended or their time is over, and the registry has written
+/// Returns when the registry must not go on, or when a signal has come, requests in flight have ended or their time is over, and the registry has written
 /// its last.
 pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Signals) -> anyhow::Result<()> {
+    let registry = Arc::clone(server.services().registry());
     tokio::select! {
         name = signals.next() => info!("{name}: draining"),
+        reason = registry.stopped() => {
+            server.stop(false);
+            bail!(reason);
+        }
         ended = server.ended() => {
             ended.context("the listener failed")?;
             bail!("the listener ended by itself");
         }
     }
     server.stop(true);
-    let registry = Arc::clone(server.services().registry());
     let drained = async {
         server.ended().await.context("the listener failed while draining")?;
         registry.shutdown().await;

@@ -1,6 +1,7 @@
 //! `charthouse storage copy`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, path};
 
@@ -11,7 +12,8 @@ use thiserror::Error;
 
 use super::progress::Shown;
 use crate::cli::client::output::{Output, note, table};
-use crate::config::{Storage, StorageUrl, Value as _};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{StorageUrl, Value as _};
 use crate::journal::transfer::{self, Copied, Summary};
 use crate::oci::Namespace;
 use crate::server;
@@ -46,13 +48,10 @@ impl Copy {
             let why = format!("{from} and {to} are one place, or one lies in the other: name another TO");
             return Err(Unfit(why).into());
         }
-        let storage = |url: StorageUrl| Storage {
-            url,
-            wait_for_lock: self.wait_for_lock.unwrap_or_default(),
-            ..Storage::default()
-        };
-        let source = server::open_for_reading(&storage(self.from)).await?;
-        let target = server::open_backend(&storage(self.to)).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let wait = self.wait_for_lock.unwrap_or_default();
+        let source = server::open_for_reading(&self.from, Arc::clone(&clock)).await?;
+        let (target, _) = server::open_backend(&self.to, wait, clock).await?;
         let shown = Shown::new();
         let copied = transfer::copy(source, target, &|event| shown.tell(event)).await;
         shown.end();

@@ -30,6 +30,8 @@ pub enum ForWriter {
 pub struct HeadCheck {
     waiting: Vec<Waiting>,
     flight: Option<Flight>,
+    /// Since when every read has failed.
+    failing_since: Option<Duration>,
 }
 
 struct Waiting {
@@ -56,15 +58,25 @@ impl HeadCheck {
         self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket)
     }
 
-    pub fn want(&mut self, core: &Core, waiter: Waiter) {
-        self.waiting.push(Waiting { waiter, arrived: core.now(), after: core.last_ticket });
+    pub fn want(&mut self, core: &mut Core, waiter: Waiter) {
+        match waiter {
+            Waiter::Reader(id) if self.failing_since.is_some() && core.may_read_behind() => {
+                core.answer_behind(id);
+            }
+            _ => self.waiting.push(Waiting { waiter, arrived: core.now(), after: core.last_ticket }),
+        }
     }
 
     /// Sends a read if somebody waits and none is in flight.
     pub fn run(&mut self, core: &mut Core) {
-        if self.flight.is_none() && !self.is_idle() {
+        if self.flight.is_none() && self.is_wanted(core) {
             self.send(core, 0);
         }
+    }
+
+    /// Readers who were answered from a state that may be behind do not wait, but the end of an outage must be seen.
+    fn is_wanted(&self, core: &Core) -> bool {
+        !self.is_idle() || (self.failing_since.is_some() && core.may_read_behind())
     }
 
     fn send(&mut self, core: &mut Core, failures: u32) {
@@ -80,6 +92,9 @@ impl HeadCheck {
         result: Result<Bytes, BackendError>,
     ) -> Result<ForWriter, JournalError> {
         let Some(flight) = self.flight.take() else { return Ok(ForWriter::Nothing) };
+        if matches!(result, Ok(_) | Err(BackendError::NotFound(_))) {
+            self.failing_since = None;
+        }
         match result {
             Err(BackendError::NotFound(_)) => {
                 core.confirm(flight.sent);
@@ -94,6 +109,7 @@ impl HeadCheck {
                 Ok(ForWriter::Nothing)
             }
             Err(error) => {
+                self.failing_since.get_or_insert(flight.sent);
                 let ticket = core.timer(back_off(flight.failures));
                 self.flight = Some(Flight { ticket, failures: flight.failures + 1, ..flight });
                 Ok(self.give_up(core, &JournalError::from(&error)))
@@ -104,7 +120,7 @@ impl HeadCheck {
     /// The pause after a failed read is over.
     pub fn again(&mut self, core: &mut Core) {
         let failures = self.flight.take().map_or(0, |flight| flight.failures);
-        if !self.is_idle() {
+        if self.is_wanted(core) {
             self.send(core, failures);
         }
     }
@@ -122,12 +138,20 @@ impl HeadCheck {
         writer
     }
 
-    /// Whoever has waited long enough is told.
+    /// Whoever has waited long enough is told; when the store has been silent for that long already, all are. Readers get
+    /// the state as it was, if they may.
     fn give_up(&mut self, core: &mut Core, error: &JournalError) -> ForWriter {
-        let now = core.now();
+        let (now, behind) =
+            (core.now(), core.may_read_behind() && matches!(error, JournalError::Unavailable(_)));
+        let is_long_ago = |moment: Duration| now >= moment + PATIENCE;
+        let all = self.failing_since.is_some_and(is_long_ago);
+        let is_over = |waiting: &mut Waiting| {
+            all || is_long_ago(waiting.arrived) || (behind && waiting.waiter != Waiter::Writer)
+        };
         let mut writer = ForWriter::Nothing;
-        for waiting in self.waiting.extract_if(.., |waiting| now >= waiting.arrived + PATIENCE) {
+        for waiting in self.waiting.extract_if(.., is_over) {
             match waiting.waiter {
+                Waiter::Reader(id) if behind => core.answer_behind(id),
                 Waiter::Reader(id) => core.act(Action::Confirmed { id, result: Err(error.clone()) }),
                 Waiter::Writer => writer = ForWriter::Unconfirmed(error.clone()),
             }

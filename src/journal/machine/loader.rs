@@ -100,7 +100,9 @@ impl Loader {
             Event::Read { ticket, result } => (ticket, result.map(Answer::Bytes)),
             Event::Listed { ticket, result } => (ticket, result.map(Answer::Keys)),
             Event::Created { ticket, result } => (ticket, result.map(|_| Answer::Settled)),
-            Event::Propose { .. } | Event::Confirm { .. } => return Ok(Progress::Waiting),
+            Event::Propose { .. } | Event::Confirm { .. } | Event::Foreign { .. } => {
+                return Ok(Progress::Waiting);
+            }
         };
         let Some(request) = self.outstanding.remove(&ticket) else { return Ok(Progress::Waiting) };
         let answer = match result {

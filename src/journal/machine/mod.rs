@@ -65,6 +65,10 @@ pub enum Event {
     Timer {
         ticket: Ticket,
     },
+    /// Another process has written to the store.
+    Foreign {
+        writer: Uuid,
+    },
 }
 
 pub enum Action {
@@ -96,8 +100,15 @@ pub enum Action {
         id: Id,
         result: Result<Option<Arc<State>>, JournalError>,
     },
+    /// An answer to one who reads while the store does not answer: the state may be behind.
+    Behind {
+        id: Id,
+        state: Arc<State>,
+    },
     /// Something an operator must see.
     Alarm(String),
+    /// This process must not go on with the store.
+    Stop(String),
 }
 
 /// What came of an accepted proposal.
@@ -126,6 +137,8 @@ pub struct Setup {
     /// This process.
     pub writer: Uuid,
     pub max_staleness: Duration,
+    /// For how long after it was current the state is read while the store does not answer; 0 is not at all.
+    pub outage_reads: Duration,
     pub clock: Arc<dyn Clock>,
     pub policy: Arc<dyn TagPolicy>,
     pub rules: Rules,
@@ -190,6 +203,7 @@ impl Machine {
                 self.core.answer_late(ticket);
                 Ok(())
             }
+            Event::Foreign { writer } => Err(JournalError::Foreign(writer)),
             event => self.store_answered(event),
         };
         if let Err(error) = result.and_then(|()| self.go_on()) {
@@ -248,7 +262,7 @@ impl Machine {
                 self.core.act(Action::Confirmed { id, result });
             }
             Phase::Serving if self.core.is_current(within) => self.core.answer_reader(id),
-            _ => self.check.want(&self.core, Waiter::Reader(id)),
+            _ => self.check.want(&mut self.core, Waiter::Reader(id)),
         }
         Ok(())
     }
@@ -287,7 +301,9 @@ impl Machine {
                 Ok(())
             }
             Event::Timer { ticket } => self.writer.again(&mut self.core, ticket),
-            Event::Listed { .. } | Event::Propose { .. } | Event::Confirm { .. } => Ok(()),
+            Event::Listed { .. } | Event::Propose { .. } | Event::Confirm { .. } | Event::Foreign { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -307,7 +323,7 @@ impl Machine {
             Phase::Serving => {
                 self.writer.run(&mut self.core)?;
                 if self.writer.asks_for_check() {
-                    self.check.want(&self.core, Waiter::Writer);
+                    self.check.want(&mut self.core, Waiter::Writer);
                 }
                 self.check.run(&mut self.core);
             }
@@ -320,6 +336,9 @@ impl Machine {
         if matches!(error, JournalError::Broken(_)) {
             let namespace = self.core.setup.namespace.as_str();
             self.core.act(Action::Alarm(format!("namespace {namespace:?} is refused: {error}")));
+        }
+        if matches!(error, JournalError::Foreign(_)) {
+            self.core.act(Action::Stop(error.to_string()));
         }
         for id in self.check.take_readers() {
             self.core.act(Action::Confirmed { id, result: Err(error.clone()) });
@@ -393,6 +412,16 @@ impl Core {
     fn answer_reader(&mut self, id: Id) {
         let state = (self.state.seq > 0).then(|| self.state.clone());
         self.act(Action::Confirmed { id, result: Ok(state) });
+    }
+
+    /// Whether the state may be read although nobody knows whether it is current.
+    fn may_read_behind(&self) -> bool {
+        let limit = self.setup.outage_reads;
+        !limit.is_zero() && self.state.seq > 0 && self.confirmed.is_some_and(|at| self.now() < at + limit)
+    }
+
+    fn answer_behind(&mut self, id: Id) {
+        self.act(Action::Behind { id, state: self.state.clone() });
     }
 
     fn delays_deletions(&self) -> bool {

@@ -320,10 +320,7 @@ impl Writer {
             return self.succeeded(core, sent);
         }
         if core.setup.mode == Mode::Single && theirs.writer != core.setup.writer {
-            return Err(JournalError::Broken(format!(
-                "another server ({}) writes to this store, but this one was started in single mode: stop one of them",
-                theirs.writer
-            )));
+            return Err(JournalError::Foreign(theirs.writer));
         }
         let (seq, losses) = (append.snapshot.seq + 1, append.losses + 1);
         let validated_against = append.snapshot.clone();

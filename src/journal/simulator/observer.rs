@@ -167,18 +167,35 @@ impl Observer {
         let floor = match (self.shared, within.is_zero()) {
             (false, _) => arrival.known,
             (true, true) => arrival.head,
-            (true, false) => {
-                // Clocks run up to 4 % too slow.
-                let oldest = arrival.at.saturating_sub(MAX_STALENESS.mul_f64(1.05).as_micros() as u64);
-                let then = self.commits.iter().take_while(|commit| commit.at <= oldest).count() as u64;
-                arrival.deleted.max(then.saturating_sub(1))
-            }
+            (true, false) => arrival.deleted.max(self.head_before(arrival, MAX_STALENESS)),
         };
         if seq < floor {
             return Err(format!("a read within {within:?} got commit {seq}, but {floor} was due"));
         }
         self.known = self.known.max(seq);
         Ok(())
+    }
+
+    /// What a reader is shown while the store does not answer was current no longer ago than `limit`.
+    pub fn read_behind(
+        &mut self,
+        arrival: Arrival,
+        limit: Duration,
+        state: &Arc<State>,
+    ) -> Result<(), Violation> {
+        let floor = self.head_before(arrival, limit);
+        if state.seq < floor {
+            return Err(format!("a read in an outage got commit {}, but {floor} was due", state.seq));
+        }
+        self.known = self.known.max(state.seq);
+        Ok(())
+    }
+
+    /// The head at the time `age` before the arrival; clocks run up to 4 % too slow.
+    fn head_before(&self, arrival: Arrival, age: Duration) -> u64 {
+        let oldest = arrival.at.saturating_sub(age.mul_f64(1.05).as_micros() as u64);
+        let then = self.commits.iter().take_while(|commit| commit.at <= oldest).count() as u64;
+        then.saturating_sub(1)
     }
 
     pub fn answered(&mut self, id: Id, result: &Result<Outcome, ProposeError>) -> Result<(), Violation> {

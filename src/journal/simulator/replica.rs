@@ -15,6 +15,8 @@ use crate::journal::machine::{Event, Machine, Mode, Rules, Setup};
 use crate::journal::state::State;
 
 pub const MAX_STALENESS: Duration = Duration::from_secs(1);
+/// For how long states are read while the store does not answer, in the runs in which they may be.
+pub const OUTAGE_READS: Duration = Duration::from_secs(5);
 /// Where the simulation begins: some day in 2026.
 const BEGINNING: i64 = 1_767_323_045_000_000;
 
@@ -44,7 +46,13 @@ pub struct SimClock {
 }
 
 impl Replica {
-    pub fn new(world: &Arc<AtomicU64>, mode: Mode, broken: Option<Rule>, random: &mut Random) -> Self {
+    pub fn new(
+        world: &Arc<AtomicU64>,
+        mode: Mode,
+        broken: Option<Rule>,
+        outage_reads: Duration,
+        random: &mut Random,
+    ) -> Self {
         let clock = Arc::new(SimClock {
             world: world.clone(),
             offset: random.next() % 1_000_000_000_000,
@@ -59,6 +67,7 @@ impl Replica {
             mode,
             writer: clock.uuid(clock.now()),
             max_staleness: MAX_STALENESS,
+            outage_reads,
             clock: clock.clone(),
             policy: Arc::new(AllLoose),
             rules: Rules { broken },

@@ -24,15 +24,33 @@ struct Script {
     proposed: BTreeMap<Id, Result<Outcome, ProposeError>>,
     /// The commit that a reader was shown.
     read: BTreeMap<Id, u64>,
+    /// The same for readers who were told that it may be behind; those who were shown nothing.
+    behind: BTreeMap<Id, u64>,
+    failed: Vec<Id>,
+    /// Why the process must not go on.
+    stopped: Option<String>,
 }
 
 impl Script {
     fn new() -> Self {
+        Self::with(Mode::Shared, Duration::ZERO)
+    }
+
+    fn with(mode: Mode, outage_reads: Duration) -> Self {
         let time = Arc::new(AtomicU64::new(0));
-        let replica = Replica::new(&time, Mode::Shared, None, &mut Random::new(1));
-        let (requests, timers) = (Vec::new(), Vec::new());
-        let (proposed, read) = (BTreeMap::new(), BTreeMap::new());
-        Self { time, replica, store: Store::default(), requests, timers, proposed, read }
+        let replica = Replica::new(&time, mode, None, outage_reads, &mut Random::new(1));
+        Self {
+            time,
+            replica,
+            store: Store::default(),
+            requests: Vec::new(),
+            timers: Vec::new(),
+            proposed: BTreeMap::new(),
+            read: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            failed: Vec::new(),
+            stopped: None,
+        }
     }
 
     fn give(&mut self, event: Event) {
@@ -41,9 +59,12 @@ impl Script {
                 Ok(request) => self.requests.push(request),
                 Err(Action::Timer { ticket, .. }) => self.timers.push(ticket),
                 Err(Action::Answer { id, result }) => drop(self.proposed.insert(id, result)),
-                Err(Action::Confirmed { id, result }) => {
-                    self.read.insert(id, result.unwrap().map_or(0, |state| state.seq));
+                Err(Action::Confirmed { id, result: Ok(state) }) => {
+                    self.read.insert(id, state.map_or(0, |state| state.seq));
                 }
+                Err(Action::Confirmed { id, .. }) => self.failed.push(id),
+                Err(Action::Behind { id, state }) => drop(self.behind.insert(id, state.seq)),
+                Err(Action::Stop(reason)) => self.stopped = Some(reason),
                 Err(_) => {}
             }
         }

@@ -1,6 +1,9 @@
 //! What may happen in a run, and how often: drawn anew for every seed, so that runs differ in kind.
 
+use std::time::Duration;
+
 use super::random::Random;
+use super::replica::OUTAGE_READS;
 use crate::journal::machine::{Mode, Rule};
 
 /// Rates are per thousand.
@@ -34,6 +37,8 @@ pub struct Weather {
     pub pace: usize,
     /// A create looks first and writes later: such a store is no store.
     pub looks_then_writes: bool,
+    /// For how long states are read while the store does not answer.
+    pub outage_reads: Duration,
 }
 
 impl Weather {
@@ -65,6 +70,7 @@ impl Weather {
             repeats,
             pace: *random.pick(&[500, 5_000, 50_000, 400_000]),
             looks_then_writes: false,
+            outage_reads: if random.chance(250) { OUTAGE_READS } else { Duration::ZERO },
         }
     }
 

@@ -83,7 +83,8 @@ struct Client {
 impl World {
     pub fn new(mut random: Random, weather: Weather) -> Self {
         let time = Arc::new(AtomicU64::new(0));
-        let replica = |_| Replica::new(&time, weather.mode, weather.broken, &mut random);
+        let replica =
+            |_| Replica::new(&time, weather.mode, weather.broken, weather.outage_reads, &mut random);
         let replicas = (0..weather.replicas).map(replica).collect();
         let observer = Observer::new(State::empty(Uuid::from_u128(1)), weather.mode == Mode::Shared);
         Self {
@@ -494,6 +495,14 @@ impl World {
                     Err(JournalError::Unavailable(_) | JournalError::Full(_)) if !self.calm => Ok(()),
                     Err(error) => Err(format!("{id} could not read: {error}")),
                 }
+            }
+            Err(Action::Behind { id, state }) => {
+                let client = self.leave(id)?;
+                self.note(state.seq);
+                if self.calm {
+                    return Err(format!("{id} got a state that may be behind, but nothing failed"));
+                }
+                self.observer.read_behind(client.arrival, self.weather.outage_reads, &state)
             }
             Err(_) => Ok(()),
         }
