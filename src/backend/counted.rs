@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_backend_that_is_counted_passes_the_suite() {
-        suite::run(|| Arc::new(Counted::new(Memory::new()))).await;
+        suite::run(async || Arc::new(Counted::new(Memory::new()))).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -70,11 +70,7 @@ type Opened = (Arc<dyn Backend>, Option<Arc<HttpRequests>>);
 ///
 /// # Errors
 /// A directory that is in use or cannot be one; settings of a service that cannot work.
-pub async fn open_backend(
-    url: &StorageUrl,
-    wait: Duration,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<Opened> {
+pub async fn open_backend(url: &StorageUrl, wait: Duration, clock: Arc<dyn Clock>) -> anyhow::Result<Opened> {
     match url {
         StorageUrl::Memory => Ok((Arc::new(Memory::new()), None)),
         StorageUrl::Directory(root) => {

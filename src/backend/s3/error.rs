@@ -9,6 +9,11 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::attempts::Ended;
 use crate::backend::{BackendError, Key};
 
+/// The error of an operation, as the SDK has one for each.
+pub trait Refusal: ProvideErrorMetadata + Error + Send + Sync + 'static {}
+
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Refusal for E {}
+
 pub enum Failure {
     /// 412: the key exists.
     Taken,
@@ -29,41 +34,26 @@ impl Failure {
         Self::Unknown(io::ErrorKind::TimedOut.into())
     }
 
-    /// Of a request about an object.
-    pub fn of<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
-        error: SdkError<E, HttpResponse>,
-        key: &Key,
+    /// `about` is the object that the request was about, if there is one.
+    pub fn of<E: Refusal>(
+        error: &SdkError<E, HttpResponse>,
+        status: Option<u16>,
+        about: Option<&Key>,
     ) -> Self {
-        Self::classify(error, Some(key))
-    }
-
-    /// Of a request about the whole store.
-    pub fn of_store<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
-        error: SdkError<E, HttpResponse>,
-    ) -> Self {
-        Self::classify(error, None)
-    }
-
-    fn classify<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
-        error: SdkError<E, HttpResponse>,
-        key: Option<&Key>,
-    ) -> Self {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = error.code().unwrap_or_default().to_owned();
-        let told = told(&error, status, &code);
+        let code = error.code().unwrap_or_default();
         match status {
-            Some(status) => Self::of_answer(status, &code, told, key),
-            None => Self::Unknown(io::Error::other(told)),
+            Some(status) => Self::of_answer(status, code, answered(error, status, code), about),
+            None => Self::Unknown(io::Error::other(causes(error))),
         }
     }
 
     /// `status` and `code` of an answer that is no success. A code is missing when it was not an S3 service that
     /// answered, but something on the way to it.
-    fn of_answer(status: u16, code: &str, told: String, key: Option<&Key>) -> Self {
+    fn of_answer(status: u16, code: &str, told: String, about: Option<&Key>) -> Self {
         let error = || io::Error::other(told.clone());
         match (status, code) {
             (412, _) => Self::Taken,
-            (404, "NoSuchKey") => match key {
+            (404, "NoSuchKey") => match about {
                 Some(key) => Self::Absent(key.clone()),
                 None => Self::Unknown(error()),
             },
@@ -95,26 +85,17 @@ impl Failure {
     }
 }
 
-/// One line for the log: what was answered, or why there is no answer.
-fn told<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
-    error: &SdkError<E, HttpResponse>,
-    status: Option<u16>,
-    code: &str,
-) -> String {
-    match status {
-        Some(status) => {
-            let answer = format!("{status} {code}");
-            match error.message() {
-                Some(message) => format!("{}: {message}", answer.trim_end()),
-                None => answer.trim_end().to_owned(),
-            }
-        }
-        None => causes(error),
+/// One line for the log.
+fn answered<E: Refusal>(error: &SdkError<E, HttpResponse>, status: u16, code: &str) -> String {
+    let answer = format!("{status} {code}");
+    match error.message() {
+        Some(message) => format!("{}: {message}", answer.trim_end()),
+        None => answer.trim_end().to_owned(),
     }
 }
 
 /// The error and what it came from: the SDK's own words are `dispatch failure`.
-fn causes(error: &(dyn Error + 'static)) -> String {
+fn causes(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

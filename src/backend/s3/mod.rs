@@ -15,14 +15,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::{Backend, BackendError, Create, Key};
+use super::{Backend, BackendError, Create, HttpOperation, HttpRequests, Key};
 use crate::clock::Clock;
+use error::{Failure, Refusal};
 
 pub use connect::Options;
 
@@ -43,7 +46,8 @@ pub struct S3 {
     /// Empty, or with a slash at its end.
     prefix: String,
     clock: Arc<dyn Clock>,
-    requests: Semaphore,
+    turns: Semaphore,
+    requests: Arc<HttpRequests>,
 }
 
 impl S3 {
@@ -54,8 +58,13 @@ impl S3 {
     pub async fn open(options: Options, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let client = connect::client(&options).await?;
         let prefix = if options.prefix.is_empty() { String::new() } else { options.prefix + "/" };
-        let requests = Semaphore::new(MOST_REQUESTS);
-        Ok(Self { client, bucket: options.bucket, prefix, clock, requests })
+        let (turns, requests) = (Semaphore::new(MOST_REQUESTS), Arc::default());
+        Ok(Self { client, bucket: options.bucket, prefix, clock, turns, requests })
+    }
+
+    /// Where every attempt is counted.
+    pub fn requests(&self) -> Arc<HttpRequests> {
+        Arc::clone(&self.requests)
     }
 
     fn name(&self, key: &Key) -> String {
@@ -63,63 +72,66 @@ impl S3 {
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, BackendError> {
-        self.requests.acquire().await.map_err(|closed| BackendError::Unavailable(io::Error::other(closed)))
+        self.turns.acquire().await.map_err(|closed| BackendError::Unavailable(io::Error::other(closed)))
     }
 
-    async fn create_once(&self, key: &Key, body: &[Bytes]) -> Result<Create, error::Failure> {
+    /// One attempt: sent, waited for no longer than `patience`, counted. `about` is the object it is about, if there is one.
+    async fn attempt<T, E: Refusal>(
+        &self,
+        operation: HttpOperation,
+        about: Option<&Key>,
+        patience: Duration,
+        sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure> {
+        let answer = timeout(patience, sent).await;
+        let status = match &answer {
+            Ok(Ok(_)) => Some(200),
+            Ok(Err(error)) => error.raw_response().map(|response| response.status().as_u16()),
+            Err(_) => None,
+        };
+        self.requests.add(operation, status);
+        answer.map_err(|_| Failure::silent())?.map_err(|error| Failure::of(&error, status, about))
+    }
+
+    async fn create_once(&self, key: &Key, body: &[Bytes]) -> Result<Create, Failure> {
         let size: usize = body.iter().map(Bytes::len).sum();
         let request = self.client.put_object().bucket(&self.bucket).key(self.name(key)).if_none_match("*");
         let request = request.content_length(size as i64).body(body::lent(body));
         let sent = request.customize().interceptor(body::Signed::of(body)).send();
-        match timeout(SILENCE + FOR_EACH_MIB * (size >> 20) as u32, sent).await {
-            Err(_) => Err(error::Failure::silent()),
-            Ok(Ok(_)) => Ok(Create::Created),
-            Ok(Err(refused)) => match error::Failure::of(refused, key) {
-                error::Failure::Taken => Ok(Create::AlreadyExists),
-                failure => Err(failure),
-            },
-        }
+        let patience = SILENCE + FOR_EACH_MIB * (size >> 20) as u32;
+        created(self.attempt(HttpOperation::Put, Some(key), patience, sent).await)
     }
 
-    async fn read_once(&self, key: &Key, range: Option<&str>) -> Result<Bytes, error::Failure> {
+    async fn read_once(&self, key: &Key, range: Option<&str>) -> Result<Bytes, Failure> {
         let request = self.client.get_object().bucket(&self.bucket).key(self.name(key));
         let sent = request.set_range(range.map(str::to_owned)).send();
-        let answer = timeout(SILENCE, sent).await.map_err(|_| error::Failure::silent())?;
-        let answer = answer.map_err(|refused| error::Failure::of(refused, key))?;
+        let answer = self.attempt(HttpOperation::Get, Some(key), SILENCE, sent).await?;
         collect(answer.body, answer.content_length).await
     }
 
-    /// Keys after `after` in one answer, and whether there may be more. Other people's objects are passed over.
-    async fn list_once(&self, prefix: &str, after: &str, limit: usize) -> Result<Page, error::Failure> {
+    /// The objects after `after` in one answer, those of other people among them.
+    async fn list_once(&self, prefix: &str, after: &str, limit: usize) -> Result<Page, Failure> {
         let request = self.client.list_objects_v2().bucket(&self.bucket);
         let request = request.prefix(prefix).max_keys(limit as i32);
         let request = request.set_start_after((!after.is_empty()).then(|| after.to_owned()));
-        let answer = timeout(SILENCE, request.send()).await.map_err(|_| error::Failure::silent())?;
-        let answer = answer.map_err(error::Failure::of_store)?;
+        let answer = self.attempt(HttpOperation::List, None, SILENCE, request.send()).await?;
         let names = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
         Ok(Page { names: names.collect(), more: answer.is_truncated == Some(true) })
     }
 
-    async fn delete_once(&self, key: &Key) -> Result<(), error::Failure> {
+    async fn delete_once(&self, key: &Key) -> Result<(), Failure> {
         let request = self.client.delete_object().bucket(&self.bucket).key(self.name(key));
-        let answer = timeout(SILENCE, request.send()).await.map_err(|_| error::Failure::silent())?;
-        match answer.map_err(|refused| error::Failure::of(refused, key)) {
-            Err(error::Failure::Absent(_)) | Ok(_) => Ok(()),
+        match self.attempt(HttpOperation::Delete, Some(key), SILENCE, request.send()).await {
+            Err(Failure::Absent(_)) | Ok(_) => Ok(()),
             Err(failure) => Err(failure),
         }
     }
 
-    async fn copy_once(&self, from: &Key, to: &Key) -> Result<Create, error::Failure> {
+    async fn copy_once(&self, from: &Key, to: &Key) -> Result<Create, Failure> {
         let source = format!("{}/{}", self.bucket, self.name(from));
         let request = self.client.copy_object().bucket(&self.bucket).key(self.name(to)).copy_source(source);
-        let answer = timeout(SILENCE * 2, request.if_none_match("*").send()).await;
-        match answer.map_err(|_| error::Failure::silent())? {
-            Ok(_) => Ok(Create::Created),
-            Err(refused) => match error::Failure::of(refused, from) {
-                error::Failure::Taken => Ok(Create::AlreadyExists),
-                failure => Err(failure),
-            },
-        }
+        let sent = request.if_none_match("*").send();
+        created(self.attempt(HttpOperation::Copy, Some(from), SILENCE * 2, sent).await)
     }
 
     async fn exists(&self, key: &Key) -> Result<bool, BackendError> {
@@ -128,6 +140,15 @@ impl S3 {
             Err(BackendError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// A condition that does not hold is an outcome.
+fn created<T>(answer: Result<T, Failure>) -> Result<Create, Failure> {
+    match answer {
+        Ok(_) => Ok(Create::Created),
+        Err(Failure::Taken) => Ok(Create::AlreadyExists),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -244,11 +265,11 @@ fn header(range: &Range<u64>) -> String {
 }
 
 /// The whole body of an answer, which has `length` bytes if the service said so.
-async fn collect(mut body: ByteStream, length: Option<i64>) -> Result<Bytes, error::Failure> {
+async fn collect(mut body: ByteStream, length: Option<i64>) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     let mut only = None;
-    while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| error::Failure::silent())? {
-        let piece = piece.map_err(|broken| error::Failure::Unknown(io::Error::other(broken)))?;
+    while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| Failure::silent())? {
+        let piece = piece.map_err(|broken| Failure::Unknown(io::Error::other(broken)))?;
         // A small body mostly comes as one piece, which need not be copied.
         match only.take() {
             None if whole.is_empty() => only = Some(piece),
@@ -267,7 +288,7 @@ async fn collect(mut body: ByteStream, length: Option<i64>) -> Result<Bytes, err
     let whole = only.unwrap_or_else(|| whole.freeze());
     match length {
         Some(length) if length != whole.len() as i64 => {
-            Err(error::Failure::Unknown(io::ErrorKind::UnexpectedEof.into()))
+            Err(Failure::Unknown(io::ErrorKind::UnexpectedEof.into()))
         }
         _ => Ok(whole),
     }
