@@ -1,3 +1,4 @@
 //! Stores in S3: two real servers, and a double that fails on demand.
 
 mod backend;
+mod probe;

@@ -13,10 +13,12 @@ use charthouse::oci::{NamespacePattern, TagPattern};
 use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::operations::{self, Operations};
 use charthouse::server::{RunningServer, Services, StorageCounts, start};
+use s3_double::Double;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use super::http::{self, Request, Response};
+use super::s3;
 
 /// What a test server stores its blobs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +27,11 @@ pub enum Kind {
     Fs,
     /// `memory` in shared mode: every read that must be current makes a head check.
     Shared,
+    /// A bucket of the S3 double, in shared mode.
+    S3,
 }
 
-const KINDS: [Kind; 3] = [Kind::Memory, Kind::Fs, Kind::Shared];
+const KINDS: [Kind; 4] = [Kind::Memory, Kind::Fs, Kind::Shared, Kind::S3];
 
 /// Runs `check` against a fresh server on every backend. The last line printed before a failure names it.
 pub async fn on_every_backend(check: impl AsyncFn(TestServer)) {
@@ -70,6 +74,7 @@ pub struct TestServer {
     running: RunningServer,
     storage: Option<Runtime>,
     folder: Option<TempDir>,
+    double: Option<Double>,
     policy: Arc<Policy>,
 }
 
@@ -82,22 +87,32 @@ impl TestServer {
     pub async fn start_with(kind: Kind, policy: Policy) -> Self {
         let policy = Arc::new(policy);
         match kind {
-            Kind::Memory => Self::over(Arc::new(Memory::new()), Mode::Single, policy).await,
-            Kind::Shared => Self::over(Arc::new(Memory::new()), Mode::Shared, policy).await,
+            Kind::Memory => Self::over(Arc::new(Memory::new()), Options::default(), policy).await,
+            Kind::Shared => Self::over(Arc::new(Memory::new()), shared(), policy).await,
             Kind::Fs => Self::over_folder(TempDir::new().expect("a folder"), policy).await,
+            Kind::S3 => {
+                let double = Double::start().await;
+                let mut server = Self::over(s3::bucket_of(&double).await, shared(), policy).await;
+                server.double = Some(double);
+                server
+            }
         }
     }
 
     /// Two replicas in shared mode over one memory backend, where packages need not be any.
     pub async fn replicas() -> (Self, Self) {
         let store = Arc::new(Memory::new());
-        let start = |store| Self::over(store, Mode::Shared, Arc::new(lenient()));
-        (start(store.clone()).await, start(store).await)
+        (Self::replica_over(store.clone(), shared()).await, Self::replica_over(store, shared()).await)
+    }
+
+    /// A replica over a store that others share, where packages need not be any.
+    pub async fn replica_over(store: Arc<dyn Backend>, options: Options) -> Self {
+        Self::over(store, options, Arc::new(lenient())).await
     }
 
     /// A server over this store.
     pub async fn over_store(store: Arc<dyn Backend>) -> Self {
-        Self::over(store, Mode::Single, Arc::new(Policy::default())).await
+        Self::over(store, Options::default(), Arc::new(Policy::default())).await
     }
 
     /// Starts the listener that tells about this server.
@@ -126,12 +141,12 @@ impl TestServer {
     }
 
     async fn over_folder(folder: TempDir, policy: Arc<Policy>) -> Self {
-        let mut server = Self::over(open_folder(folder.path()).await, Mode::Single, policy).await;
+        let mut server = Self::over(open_folder(folder.path()).await, Options::default(), policy).await;
         server.folder = Some(folder);
         server
     }
 
-    async fn over(store: Arc<dyn Backend>, mode: Mode, policy: Arc<Policy>) -> Self {
+    async fn over(store: Arc<dyn Backend>, options: Options, policy: Arc<Policy>) -> Self {
         let store = Counted::new(store);
         let counts = StorageCounts { requests: store.requests(), http: None };
         let store: Arc<dyn Backend> = Arc::new(store);
@@ -140,7 +155,7 @@ impl TestServer {
         let handle = storage.handle().clone();
         let opening = storage.spawn(async move {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-            let options = Options { mode, policy: rules, ..Options::default() };
+            let options = Options { policy: rules, ..options };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
@@ -152,7 +167,7 @@ impl TestServer {
         });
         let services = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
-        Self { addr: running.addr(), running, storage: Some(storage), folder: None, policy }
+        Self { addr: running.addr(), running, storage: Some(storage), folder: None, double: None, policy }
     }
 
     /// The reply to `request`; panics when the server gives none.
@@ -189,6 +204,11 @@ impl Drop for TestServer {
             storage.shutdown_background();
         }
     }
+}
+
+/// Options of a replica.
+pub fn shared() -> Options {
+    Options { mode: Mode::Shared, ..Options::default() }
 }
 
 fn settings() -> Settings {

@@ -3,10 +3,13 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use charthouse::backend::s3::Options;
+use charthouse::backend::s3::{Options, S3};
+use charthouse::clock::SystemClock;
+use s3_double::Double;
 use tempfile::TempDir;
 
 use super::tools::{MINIO, VERSITYGW, program};
@@ -117,6 +120,22 @@ impl Drop for S3Server {
     fn drop(&mut self) {
         let _ = self.process.kill().and_then(|()| self.process.wait());
     }
+}
+
+/// The one bucket of a double.
+pub const BUCKET: &str = "charts";
+
+/// A backend over [`BUCKET`] of the double, which is made if it is not there.
+pub async fn bucket_of(double: &Double) -> Arc<S3> {
+    double.create_bucket(BUCKET);
+    let options = Options {
+        bucket: BUCKET.to_owned(),
+        endpoint: Some(double.endpoint()),
+        path_style: true,
+        credentials: Some((s3_double::ACCESS_KEY.to_owned(), s3_double::SECRET_KEY.to_owned())),
+        ..Options::default()
+    };
+    Arc::new(S3::open(options, Arc::new(SystemClock::default())).await.expect("settings that work"))
 }
 
 /// A port that was free a moment ago.
