@@ -121,10 +121,17 @@ fn config_print_shows_values_and_origins_and_is_a_configuration_again() {
 }
 
 #[test]
-fn a_server_without_a_backend_for_its_storage_says_so() {
-    let output = charthouse(&["serve", "--listen", "127.0.0.1:0", "--storage", "s3://bucket/prefix"]);
-    assert_eq!(code(&output), 1);
-    assert!(stderr(&output).contains("error: storage.url: this build cannot"), "{}", stderr(&output));
+fn a_storage_that_cannot_be_opened_is_told_by_the_setting_to_change() {
+    let serve = |storage: &str| {
+        let variables = [("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/nonexistent")];
+        let output = with_variables(&["serve", "--listen", "127.0.0.1:0", "--storage", storage], &variables);
+        assert_eq!(code(&output), 1);
+        stderr(&output)
+    };
+    let told = serve("s3://bucket/prefix");
+    assert!(told.contains("error: storage.url: no region: add region=NAME"), "{told}");
+    let told = serve("s3://bucket?endpoint=http://127.0.0.1:1&path_style=true");
+    assert!(told.contains("error: cannot open the storage s3://bucket?endpoint"), "{told}");
 }
 
 #[test]

@@ -55,6 +55,8 @@ type Confirmation = Result<Seen, JournalError>;
 pub struct Seen {
     /// None when the namespace does not exist.
     pub state: Option<Arc<State>>,
+    /// Whether it was current at some moment after the question.
+    pub fresh: bool,
     /// Whether it may be behind, because the store does not answer.
     pub behind: bool,
 }
@@ -276,12 +278,12 @@ impl Driver {
                 // Whoever hung up does not withdraw what was committed.
                 inner.proposers.remove(&id).map(|sender| sender.send(result).ok());
             }
-            Action::Confirmed { id, result } => {
-                let seen = result.map(|state| Seen { state, behind: false });
+            Action::Confirmed { id, result, fresh } => {
+                let seen = result.map(|state| Seen { state, fresh, behind: false });
                 inner.readers.remove(&id).map(|sender| sender.send(seen).ok());
             }
             Action::Behind { id, state } => {
-                let seen = Seen { state: Some(state), behind: true };
+                let seen = Seen { state: Some(state), fresh: false, behind: true };
                 inner.readers.remove(&id).map(|sender| sender.send(Ok(seen)).ok());
             }
             Action::Stop(reason) => drop(self.stop.send_replace(Some(reason))),

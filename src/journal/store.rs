@@ -1,14 +1,15 @@
 //! All namespaces of one store: loaded on first use, dropped again under a memory budget.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
-use super::driver::{CHECKPOINT_QUIET, Driver, Retired};
+use super::driver::{CHECKPOINT_QUIET, Driver, Retired, Seen};
 use super::error::{JournalError, ProposeError};
 use super::freshness;
 use super::keys;
@@ -60,6 +61,8 @@ pub struct Journals {
     /// This process, in the commits it writes.
     writer: Uuid,
     namespaces: ArcSwap<OrdMap<Namespace, Arc<Driver>>>,
+    /// Markers that are being created, or were for a change that is not committed yet.
+    markers: Mutex<BTreeMap<Key, Arc<OnceCell<()>>>>,
     /// The reason for which this process must not go on, once there is one.
     stop: watch::Sender<Option<String>>,
 }
@@ -74,8 +77,8 @@ impl Journals {
     ) -> Result<Arc<Self>, OpenError> {
         let layout = Layout::open(&backend, &*clock, options.mode, options.endpoint.as_deref()).await?;
         let writer = clock.uuid(clock.now());
-        let (namespaces, stop) = Default::default();
-        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces, stop });
+        let (namespaces, markers, stop) = Default::default();
+        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces, markers, stop });
         tokio::spawn(keep_house(Arc::downgrade(&journals)));
         Ok(journals)
     }
@@ -99,21 +102,36 @@ impl Journals {
 
     /// The state of a namespace that was current at some moment after this call; none if it does not exist.
     pub async fn current(&self, namespace: &Namespace) -> Result<Option<Arc<State>>, JournalError> {
-        self.confirmed(namespace, Duration::ZERO).await
+        Ok(self.confirmed(namespace, Duration::ZERO).await?.state)
     }
 
-    /// A state that was current within `max_staleness` before this call: for content by digest. What it does not
-    /// have must be looked up in [`Journals::current`] before it is missing.
+    /// A state that was current within `max_staleness` before this call.
     pub async fn recent(&self, namespace: &Namespace) -> Result<Option<Arc<State>>, JournalError> {
-        self.confirmed(namespace, self.layout.max_staleness()).await
+        Ok(self.confirmed(namespace, self.layout.max_staleness()).await?.state)
+    }
+
+    /// What `find` finds of content that is named by its digest: a state that was current lately will do for what is
+    /// there; what is not there must be missing in one that is current now (JOURNAL.md section 4).
+    pub async fn by_digest<T>(
+        &self,
+        namespace: &Namespace,
+        find: impl Fn(&State) -> Option<T>,
+    ) -> Result<Option<T>, JournalError> {
+        let Seen { state, fresh, behind } = self.confirmed(namespace, self.layout.max_staleness()).await?;
+        let found = state.and_then(|state| find(&state));
+        if found.is_some() || fresh || behind {
+            return Ok(found);
+        }
+        Ok(self.current(namespace).await?.and_then(|state| find(&state)))
     }
 
     /// Proposes a change, and answers when it is in the journal, or refused by a current state.
     pub async fn propose(&self, namespace: &Namespace, proposal: Proposal) -> Result<Outcome, ProposeError> {
         let marker = self.marker_of(namespace, &proposal.change);
-        if let Some(marker) = &marker {
-            self.create_marker(marker).await?;
-        }
+        let first = match &marker {
+            Some(marker) => self.mark(marker).await?,
+            None => None,
+        };
         let outcome = loop {
             let driver = self.driver(namespace);
             match driver.propose(proposal.clone()).await {
@@ -124,7 +142,7 @@ impl Journals {
                 Err(Retired) => self.forget(&driver),
             }
         };
-        if let Some(marker) = &marker {
+        if let Some(First { marker, .. }) = &first {
             self.create_marker(marker).await?;
         }
         Ok(outcome)
@@ -148,38 +166,59 @@ impl Journals {
         }
     }
 
-    async fn confirmed(
-        &self,
-        namespace: &Namespace,
-        within: Duration,
-    ) -> Result<Option<Arc<State>>, JournalError> {
-        if self.options.mode == Mode::Single
-            && let Some(state) = self.namespaces.load().get(namespace).and_then(|driver| driver.snapshot())
-        {
-            return Ok(Some(state).filter(|state| state.exists()));
-        }
-        let seen = loop {
-            let driver = self.driver(namespace);
-            match driver.confirm(within).await {
-                Ok(result) => {
-                    self.forget_if_spent(&driver);
-                    break result?;
-                }
-                Err(Retired) => self.forget(&driver),
+    async fn confirmed(&self, namespace: &Namespace, within: Duration) -> Result<Seen, JournalError> {
+        let seen = match self.in_memory(namespace) {
+            Some(state) if self.options.mode == Mode::Single => {
+                Seen { state: Some(state), fresh: true, behind: false }
             }
+            _ => self.asked(namespace, within).await?,
         };
         if seen.behind {
             freshness::notice();
         }
-        Ok(seen.state.filter(|state| state.exists()))
+        Ok(Seen { state: seen.state.filter(|state| state.exists()), ..seen })
+    }
+
+    async fn asked(&self, namespace: &Namespace, within: Duration) -> Result<Seen, JournalError> {
+        loop {
+            let driver = self.driver(namespace);
+            match driver.confirm(within).await {
+                Ok(result) => {
+                    self.forget_if_spent(&driver);
+                    return result;
+                }
+                Err(Retired) => self.forget(&driver),
+            }
+        }
+    }
+
+    fn in_memory(&self, namespace: &Namespace) -> Option<Arc<State>> {
+        self.namespaces.load().get(namespace)?.snapshot()
     }
 
     /// The marker to create around a change that may bring a repository its first content.
     fn marker_of(&self, namespace: &Namespace, change: &Change) -> Option<Key> {
         let repository = change.brings_to()?;
-        let snapshot = self.namespaces.load().get(namespace).and_then(|driver| driver.snapshot());
+        let snapshot = self.in_memory(namespace);
         let known = snapshot.is_some_and(|state| state.repository(repository).is_some());
         (!known).then(|| keys::marker(repository))
+    }
+
+    /// Creates a marker before a commit. Of several changes that come together only the first asks the store, and has to
+    /// do it again after its commit.
+    async fn mark<'a>(&'a self, marker: &'a Key) -> Result<Option<First<'a>>, JournalError> {
+        let created = self.lock_markers().entry(marker.clone()).or_default().clone();
+        let mut first = None;
+        let create = async {
+            first = Some(First { journals: self, marker });
+            self.create_marker(marker).await
+        };
+        created.get_or_try_init(|| create).await?;
+        Ok(first)
+    }
+
+    fn lock_markers(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<OnceCell<()>>>> {
+        self.markers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn create_marker(&self, marker: &Key) -> Result<(), JournalError> {
@@ -263,6 +302,19 @@ impl Journals {
                 total -= size;
             }
         }
+    }
+}
+
+/// The first of the changes that bring a repository its first content; when it ends, in whatever way, the state knows the
+/// repository, or the next change asks the store again.
+struct First<'a> {
+    journals: &'a Journals,
+    marker: &'a Key,
+}
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        self.journals.lock_markers().remove(self.marker);
     }
 }
 

@@ -35,7 +35,7 @@ impl Registry {
     /// `BlobUnknown`, also when another repository holds it.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
         let wanted = Wanted { repository: repository.clone(), digest: digest.clone(), kind: Kind::Blob };
-        let found = self.by_digest(&wanted.namespace(), |state| wanted.find(state)).await?;
+        let found = self.journals.by_digest(&wanted.namespace(), |state| wanted.find(state)).await?;
         match found {
             Some(stored) => Ok(Blob { wanted, stored }),
             None => Err(wanted.unknown()),

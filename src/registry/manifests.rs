@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::content::{Kind, Stored, Wanted};
+use super::content::{Kind, MAX_CACHED, Stored, Wanted};
 use super::{Error, Registry, Who};
 use crate::journal::{Change, ManifestEntry, NewManifest, Replace, State};
 use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
@@ -118,7 +118,7 @@ impl Registry {
             repository: put.repository.clone(),
             digest: digest.clone(),
             media_type: put.media_type,
-            body: self.stage(&namespace, put.body).await?,
+            body: self.stage(&namespace, put.body.clone()).await?,
             blobs: read.blobs(),
             children: read.children(),
             tags: tags.clone(),
@@ -129,26 +129,14 @@ impl Registry {
             condition: put.condition,
             replace: put.replace,
         };
-        self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
-        let (given, kept) = self.settled(put.repository, tags, &digest).await?;
+        let outcome = self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
+        // Clients read a manifest back before they tag it.
+        if put.body.len() as u64 <= MAX_CACHED {
+            self.bodies.insert(digest.clone(), put.body).await;
+        }
+        let (given, kept) = settled(&outcome.state, put.repository, tags, &digest);
         warnings.extend(kept);
         Ok(ManifestPut { digest, subject, tags: given, warnings })
-    }
-
-    /// The tags that point to the manifest now; of those that stayed with another one of the same content a warning.
-    async fn settled(
-        &self,
-        repository: &RepositoryName,
-        tags: Vec<Tag>,
-        digest: &Digest,
-    ) -> Result<(Vec<Tag>, Vec<String>), Error> {
-        let state = self.journals.recent(&repository.namespace()).await?;
-        let other = |tag: &Tag| {
-            let held = &state.as_ref()?.tag(repository, tag)?.digest;
-            (held != digest).then(|| format!("{tag} has this content already and stays with manifest {held}"))
-        };
-        let kept: Vec<String> = tags.iter().filter_map(other).collect();
-        Ok((tags.into_iter().filter(|tag| other(tag).is_none()).collect(), kept))
     }
 
     /// Deletes a manifest and the tags that point to it.
@@ -175,7 +163,7 @@ impl Registry {
         let found = match reference {
             Reference::Digest(digest) => {
                 let find = |state: &State| state.manifest(repository, digest).cloned();
-                self.by_digest(&namespace, find).await?.map(|entry| (digest.clone(), entry))
+                self.journals.by_digest(&namespace, find).await?.map(|entry| (digest.clone(), entry))
             }
             Reference::Tag(tag) => self.currently(&namespace, |state| tagged(state, repository, tag)).await?,
         };
@@ -199,6 +187,21 @@ impl Registry {
         let stored = Stored { size: entry.manifest.size, extents: entry.manifest.extents.clone() };
         self.body(&wanted, &stored).await
     }
+}
+
+/// The tags that point to the manifest now; of those that stayed with another one of the same content a warning.
+fn settled(
+    state: &State,
+    repository: &RepositoryName,
+    tags: Vec<Tag>,
+    digest: &Digest,
+) -> (Vec<Tag>, Vec<String>) {
+    let other = |tag: &Tag| {
+        let held = &state.tag(repository, tag)?.digest;
+        (held != digest).then(|| format!("{tag} has this content already and stays with manifest {held}"))
+    };
+    let kept: Vec<String> = tags.iter().filter_map(other).collect();
+    (tags.into_iter().filter(|tag| other(tag).is_none()).collect(), kept)
 }
 
 fn tagged(state: &State, repository: &RepositoryName, tag: &Tag) -> Option<(Digest, ManifestEntry)> {

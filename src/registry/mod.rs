@@ -186,20 +186,6 @@ impl Registry {
         Ok(self.journals.propose(namespace, proposal).await?)
     }
 
-    /// What `find` finds of content that is named by its digest: a state confirmed lately will do for what is
-    /// there; what is not there must be missing in the current state too (JOURNAL.md section 4).
-    async fn by_digest<T>(
-        &self,
-        namespace: &Namespace,
-        find: impl Fn(&State) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
-        let recent = self.journals.recent(namespace).await?;
-        if let Some(found) = recent.and_then(|state| find(&state)) {
-            return Ok(Some(found));
-        }
-        self.currently(namespace, find).await
-    }
-
     /// What `find` finds in the current state.
     async fn currently<T>(
         &self,

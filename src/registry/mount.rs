@@ -56,7 +56,9 @@ impl Registry {
     /// that vanishes meanwhile is looked up once more.
     async fn copy_across(&self, source: &Wanted, target: &Namespace) -> Result<Option<Body>, Error> {
         let from = source.namespace();
-        let Some(stored) = self.by_digest(&from, |state| source.find(state)).await? else { return Ok(None) };
+        let Some(stored) = self.journals.by_digest(&from, |state| source.find(state)).await? else {
+            return Ok(None);
+        };
         if stored.size <= MAX_ATTACHED as u64 {
             return match self.body(source, &stored).await {
                 Ok(bytes) => Ok(Some(Body::attached(bytes))),

@@ -45,6 +45,10 @@ pub(super) enum Failure {
     Denied(&'static str),
     #[error("the server is read-only (storage.read_only): nothing can be pushed or deleted now")]
     ReadOnly,
+    #[error(
+        "what was known before the store stopped answering does not have it; whether it is there now is not known"
+    )]
+    Behind,
     #[error("the work on the request failed: {0}")]
     Failed(#[from] JoinError),
     #[error("the answer could not be written: {0}")]
@@ -87,6 +91,7 @@ impl Failure {
             Self::Form(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
+            Self::Behind => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
             Self::Failed(_) | Self::Answer(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         }
     }

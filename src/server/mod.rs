@@ -36,7 +36,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use actix_http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
-use actix_http::{HttpMessage, Method, Request, RequestHead, Response};
+use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use anyhow::Context;
 use tokio::runtime::Handle;
 use tracing::info;
@@ -209,9 +209,12 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
                 dispatch::answer(ask, &action).await
             };
             let (answered, behind) = relay::here(&services.store, noticed(answered)).await;
-            let mut reply =
-                answered.unwrap_or_else(|failure| failure.reply(form, asked.id, action.repository()));
-            if behind {
+            let refused = |failure: Failure| failure.reply(form, asked.id, action.repository());
+            let mut reply = answered.unwrap_or_else(refused);
+            if behind && reply.status() == StatusCode::NOT_FOUND {
+                // No trouble of the store is a 404.
+                reply = refused(Failure::Behind);
+            } else if behind {
                 reply.headers_mut().append(WARNING, headers::STALE);
             }
             reply

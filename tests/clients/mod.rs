@@ -10,6 +10,7 @@ mod helm_provenance;
 mod helm_repository;
 mod helm_versions;
 mod oras;
+mod s3_costs;
 
 /// Runs each case with Helm 4 and with Helm 3, as tests of their own.
 macro_rules! with_each_helm {

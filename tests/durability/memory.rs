@@ -107,9 +107,12 @@ fn name(hasher: Sha256) -> String {
 fn peak_mib(server: &Server) -> usize {
     let path = format!("/proc/{}/status", server.pid().as_raw_nonzero());
     let status = std::fs::read_to_string(path).expect("the status of the server's process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: usize = line.and_then(|line| line.trim().strip_suffix(" kB")).unwrap().parse().unwrap();
-    let mib = kib.div_ceil(1024);
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok()).expect("a field")
+    };
+    // The pages of the program itself, which is large when it is not optimised, are no memory that it takes.
+    let mib = (field("VmHWM:") - field("RssFile:")).div_ceil(1024);
     println!("the server took {mib} MiB");
     mib
 }

@@ -1,4 +1,5 @@
 //! Stores in S3: two real servers, and a double that fails on demand.
 
 mod backend;
+mod costs;
 mod probe;

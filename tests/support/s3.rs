@@ -122,6 +122,12 @@ impl Drop for S3Server {
     }
 }
 
+/// A double, for a test that waits for processes and not for futures.
+pub fn double() -> Double {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(Double::start())
+}
+
 /// The one bucket of a double.
 pub const BUCKET: &str = "charts";
 
@@ -136,6 +142,14 @@ pub async fn bucket_of(double: &Double) -> Arc<S3> {
         ..Options::default()
     };
     Arc::new(S3::open(options, Arc::new(SystemClock::default())).await.expect("settings that work"))
+}
+
+/// What `charthouse serve` needs to serve [`BUCKET`] of the double, which is made if it is not there: the storage URL, and
+/// the credentials as variables.
+pub fn storage_of(double: &Double) -> (String, [(&'static str, &'static str); 2]) {
+    double.create_bucket(BUCKET);
+    let url = format!("s3://{BUCKET}?endpoint={}&path_style=true", double.endpoint());
+    (url, [("AWS_ACCESS_KEY_ID", s3_double::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", s3_double::SECRET_KEY)])
 }
 
 /// A port that was free a moment ago.

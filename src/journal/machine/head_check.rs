@@ -131,7 +131,7 @@ impl HeadCheck {
         let mut writer = ForWriter::Nothing;
         for waiting in self.waiting.extract_if(.., |waiting| waiting.after < ticket || !shared) {
             match waiting.waiter {
-                Waiter::Reader(id) => core.answer_reader(id),
+                Waiter::Reader(id) => core.answer_reader(id, true),
                 Waiter::Writer => writer = ForWriter::Confirmed,
             }
         }
@@ -152,7 +152,9 @@ impl HeadCheck {
         for waiting in self.waiting.extract_if(.., is_over) {
             match waiting.waiter {
                 Waiter::Reader(id) if behind => core.answer_behind(id),
-                Waiter::Reader(id) => core.act(Action::Confirmed { id, result: Err(error.clone()) }),
+                Waiter::Reader(id) => {
+                    core.act(Action::Confirmed { id, result: Err(error.clone()), fresh: true });
+                }
                 Waiter::Writer => writer = ForWriter::Unconfirmed(error.clone()),
             }
         }

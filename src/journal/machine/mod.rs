@@ -95,10 +95,11 @@ pub enum Action {
         id: Id,
         result: Result<Outcome, ProposeError>,
     },
-    /// `None`: the namespace does not exist.
+    /// `None`: the namespace does not exist. `fresh`: the state was current at some moment after the question.
     Confirmed {
         id: Id,
         result: Result<Option<Arc<State>>, JournalError>,
+        fresh: bool,
     },
     /// An answer to one who reads while the store does not answer: the state may be behind.
     Behind {
@@ -259,9 +260,12 @@ impl Machine {
         match &self.phase {
             Phase::Failed(error) => {
                 let result = Err(error.clone());
-                self.core.act(Action::Confirmed { id, result });
+                self.core.act(Action::Confirmed { id, result, fresh: true });
             }
-            Phase::Serving if self.core.is_current(within) => self.core.answer_reader(id),
+            Phase::Serving if self.core.is_current(within) => {
+                let fresh = self.core.setup.mode == Mode::Single;
+                self.core.answer_reader(id, fresh);
+            }
             _ => self.check.want(&mut self.core, Waiter::Reader(id)),
         }
         Ok(())
@@ -341,7 +345,7 @@ impl Machine {
             self.core.act(Action::Stop(error.to_string()));
         }
         for id in self.check.take_readers() {
-            self.core.act(Action::Confirmed { id, result: Err(error.clone()) });
+            self.core.act(Action::Confirmed { id, result: Err(error.clone()), fresh: true });
         }
         for id in self.writer.take_all() {
             self.core.act(Action::Answer { id, result: Err(ProposeError::Journal(error.clone())) });
@@ -409,9 +413,9 @@ impl Core {
         self.confirmed = self.confirmed.max(Some(at));
     }
 
-    fn answer_reader(&mut self, id: Id) {
+    fn answer_reader(&mut self, id: Id, fresh: bool) {
         let state = (self.state.seq > 0).then(|| self.state.clone());
-        self.act(Action::Confirmed { id, result: Ok(state) });
+        self.act(Action::Confirmed { id, result: Ok(state), fresh });
     }
 
     /// Whether the state may be read although nobody knows whether it is current.

@@ -59,7 +59,7 @@ impl Script {
                 Ok(request) => self.requests.push(request),
                 Err(Action::Timer { ticket, .. }) => self.timers.push(ticket),
                 Err(Action::Answer { id, result }) => drop(self.proposed.insert(id, result)),
-                Err(Action::Confirmed { id, result: Ok(state) }) => {
+                Err(Action::Confirmed { id, result: Ok(state), .. }) => {
                     self.read.insert(id, state.map_or(0, |state| state.seq));
                 }
                 Err(Action::Confirmed { id, .. }) => self.failed.push(id),

@@ -485,7 +485,7 @@ impl World {
                 }
                 self.observer.answered(id, &result)
             }
-            Err(Action::Confirmed { id, result }) => {
+            Err(Action::Confirmed { id, result, .. }) => {
                 let client = self.leave(id)?;
                 match result {
                     Ok(state) => {
