@@ -11,6 +11,7 @@ mod helm_repository;
 mod helm_versions;
 mod oras;
 mod s3_costs;
+mod s3_fleet;
 
 /// Runs each case with Helm 4 and with Helm 3, as tests of their own.
 macro_rules! with_each_helm {

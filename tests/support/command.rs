@@ -49,6 +49,10 @@ pub fn run(command: &mut Command) -> Ran {
 }
 
 impl Ran {
+    pub fn succeeded(&self) -> bool {
+        self.status.success()
+    }
+
     /// Standard output of a program that succeeded.
     #[track_caller]
     pub fn succeeds(self) -> String {

@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod hostile_registry;
 pub mod http;
 pub mod index;
+pub mod nginx;
 pub mod registry;
 pub mod release;
 pub mod s3;

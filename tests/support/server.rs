@@ -36,8 +36,14 @@ impl Server {
     /// The same with these variables.
     #[track_caller]
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Server {
+        Server::start_at("127.0.0.1:0", arguments, variables)
+    }
+
+    /// The same at this address.
+    #[track_caller]
+    pub fn start_at(listen: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_charthouse"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["serve", "--listen", listen]).args(arguments);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CHARTHOUSE_"))
         {
