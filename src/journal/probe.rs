@@ -65,6 +65,13 @@ pub async fn run(backend: &Arc<dyn Backend>, clock: &dyn Clock) -> Result<(), Pr
     if let Err(error) = backend.delete(&used).await {
         tracing::warn!(%error, "the objects of the probe were not deleted");
     }
+    if outcome.is_ok() {
+        tracing::info!(
+            rounds = ROUNDS,
+            rivals = RIVALS,
+            "the store creates an object only once: servers may share it"
+        );
+    }
     outcome
 }
 

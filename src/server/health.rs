@@ -15,22 +15,45 @@ use super::reply::{Reply, set, whole};
 /// A store that takes longer counts as not answering.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What was found out about the store last, and when.
+/// What was found out about the store last.
 #[derive(Default)]
-pub(super) struct Probe(Mutex<Option<(Instant, bool)>>);
+pub(super) struct Probe(Mutex<Found>);
+
+#[derive(Clone, Copy, Default)]
+struct Found {
+    last: Option<(Instant, bool)>,
+    last_answer: Option<Instant>,
+}
+
+/// How the store is.
+#[derive(Clone, Copy)]
+pub(super) struct News {
+    pub answers: bool,
+    pub age: Duration,
+    /// Whether reads are answered: from the store, or for a while from what was known last (`storage.outage_reads`).
+    pub serves_reads: bool,
+}
 
 impl Probe {
-    /// Whether the store answers, and how old this news is. Requests that come together share one question.
-    pub(super) async fn store_answers(&self, services: &Services) -> (bool, Duration) {
-        let mut last = self.0.lock().await;
+    /// Requests that come together share one question to the store.
+    pub(super) async fn news(&self, services: &Services) -> News {
+        let mut found = self.0.lock().await;
         let is_fresh = |at: &Instant| at.elapsed() < services.limits.probe;
-        if let Some((at, answered)) = last.filter(|(at, _)| is_fresh(at)) {
-            return (answered, at.elapsed());
+        let (at, answers) = match found.last.filter(|(at, _)| is_fresh(at)) {
+            Some(last) => last,
+            None => {
+                let probe = timeout(PATIENCE, here(&services.store, services.registry.probe()));
+                let last = (Instant::now(), matches!(probe.await, Ok(Ok(()))));
+                found.last = Some(last);
+                last
+            }
+        };
+        if answers {
+            found.last_answer = Some(at);
         }
-        let probe = timeout(PATIENCE, here(&services.store, services.registry.probe()));
-        let answered = matches!(probe.await, Ok(Ok(())));
-        *last = Some((Instant::now(), answered));
-        (answered, Duration::ZERO)
+        let outage_reads = services.settings.storage.outage_reads;
+        let goes_on = found.last_answer.is_some_and(|at| at.elapsed() < outage_reads);
+        News { answers, age: at.elapsed(), serves_reads: answers || goes_on }
     }
 }
 
@@ -38,7 +61,7 @@ impl Probe {
 pub(super) async fn health(services: &Services) -> Reply {
     let (status, body) = if services.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"healthy":false,"reason":"draining"}"#)
-    } else if !services.probe.store_answers(services).await.0 {
+    } else if !services.probe.news(services).await.serves_reads {
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"healthy":false,"reason":"the store does not answer"}"#)
     } else {
         (StatusCode::OK, r#"{"healthy":true}"#)

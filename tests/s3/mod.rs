@@ -2,4 +2,6 @@
 
 mod backend;
 mod costs;
+mod outage;
 mod probe;
+mod soak;

@@ -165,6 +165,19 @@ impl Pusher {
         self.send(put_manifest(repository, reference, &image.manifest)).await
     }
 
+    /// The same without remembering what was pushed; the first status that is not 201.
+    pub async fn try_push(&mut self, repository: &str, reference: &str, release: &Release) -> u16 {
+        let image = release.image();
+        for blob in &image.blobs {
+            let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
+            let status = self.send(Request::post(target).body(blob.bytes.clone())).await.status;
+            if status != 201 {
+                return status;
+            }
+        }
+        self.send(put_manifest(repository, reference, &image.manifest)).await.status
+    }
+
     async fn push_blob(&mut self, repository: &str, blob: &Blob) {
         let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
         assert_status(&self.send(Request::post(target).body(blob.bytes.clone())).await, 201);

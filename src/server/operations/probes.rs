@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::Answer;
 use crate::server::Services;
 use crate::server::headers::JSON;
+use crate::server::health::News;
 use crate::telemetry::{COMMIT, VERSION};
 
-/// Whether this server should get requests: it is not going away, and its store answers.
+/// Whether this server should get requests: it is not going away, and it answers reads.
 pub(super) async fn is_ready(services: &Services) -> bool {
-    !services.is_draining() && services.probe.store_answers(services).await.0
+    !services.is_draining() && services.probe.news(services).await.serves_reads
 }
 
 /// 200 or 503, and what was looked at. A store that refuses writes still serves pulls, so it does not decide.
@@ -23,9 +24,14 @@ pub(super) async fn ready(services: &Services) -> Answer {
         None => check(true, uptime, None),
         Some(since) => check(false, since.elapsed(), Some("draining")),
     };
-    let (answers, age) = services.probe.store_answers(services).await;
-    let store = check(answers, age, (!answers).then_some("the store does not answer"));
-    let ready = draining.is_none() && answers;
+    let News { answers, age, serves_reads } = services.probe.news(services).await;
+    let reason = match (answers, serves_reads) {
+        (true, _) => None,
+        (false, true) => Some("the store does not answer; reads go on for a while (storage.outage_reads)"),
+        (false, false) => Some("the store does not answer"),
+    };
+    let store = check(answers, age, reason);
+    let ready = draining.is_none() && serves_reads;
     let body = json!({
         "ready": ready,
         "checks": {
