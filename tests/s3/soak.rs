@@ -105,11 +105,14 @@ async fn assert_one_history(double: &Double) {
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("a line");
         serde_json::from_slice::<Value>(&bytes[..end]).expect("a line of JSON")
     });
-    let moves = lines.flat_map(|line| line["ops"].as_array().cloned().unwrap_or_default());
-    let mut tagged: Vec<_> = moves
-        .filter(|op| op["op"] == "tag")
-        .map(|op| format!("{}:{}", op["repository"], op["tag"]))
-        .collect();
+    let ops = lines.flat_map(|line| line["ops"].as_array().cloned().unwrap_or_default());
+    let tags = |op: Value| {
+        let of_manifest = op["tags"].as_array().cloned().unwrap_or_default();
+        let moved = (op["op"] == "tag").then(|| op["tag"].clone());
+        let repository = op["repository"].clone();
+        of_manifest.into_iter().chain(moved).map(move |tag| format!("{repository}:{tag}")).collect::<Vec<_>>()
+    };
+    let mut tagged: Vec<_> = ops.flat_map(tags).collect();
     assert_eq!(tagged.len(), PUSHES, "every tag was set once");
     tagged.sort();
     tagged.dedup();

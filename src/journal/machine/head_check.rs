@@ -10,6 +10,9 @@ use super::{Action, Core, Id, PATIENCE, Rule, Ticket, back_off};
 use crate::backend::BackendError;
 use crate::journal::error::JournalError;
 
+/// For how long after a failed read the store counts as not answering: longer than the next one takes to fail.
+const REMEMBERED: Duration = Duration::from_secs(12);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiter {
     Reader(Id),
@@ -30,8 +33,16 @@ pub enum ForWriter {
 pub struct HeadCheck {
     waiting: Vec<Waiting>,
     flight: Option<Flight>,
-    /// Since when every read has failed.
-    failing_since: Option<Duration>,
+    outage: Option<Outage>,
+}
+
+/// The store does not answer.
+struct Outage {
+    since: Duration,
+    last_failure: Duration,
+    error: JournalError,
+    /// Whether somebody has asked since the last failure. Nobody waits, but the end of the outage must be seen.
+    asked: bool,
 }
 
 struct Waiting {
@@ -60,23 +71,39 @@ impl HeadCheck {
 
     pub fn want(&mut self, core: &mut Core, waiter: Waiter) {
         match waiter {
-            Waiter::Reader(id) if self.failing_since.is_some() && core.may_read_behind() => {
-                core.answer_behind(id);
-            }
+            Waiter::Reader(id) if self.answer_in_outage(core, id) => {}
             _ => self.waiting.push(Waiting { waiter, arrived: core.now(), after: core.last_ticket }),
         }
     }
 
-    /// Sends a read if somebody waits and none is in flight.
+    /// While the store is known not to answer nobody waits to find out: readers get the state as it was, if they may, and
+    /// after a while an error.
+    fn answer_in_outage(&mut self, core: &mut Core, id: Id) -> bool {
+        let now = core.now();
+        let Some(outage) = self.outage.as_mut().filter(|outage| now < outage.last_failure + REMEMBERED)
+        else {
+            return false;
+        };
+        if core.may_read_behind(&outage.error) {
+            core.answer_behind(id);
+        } else if now >= outage.since + PATIENCE {
+            core.act(Action::Confirmed { id, result: Err(outage.error.clone()), fresh: true });
+        } else {
+            return false;
+        }
+        outage.asked = true;
+        true
+    }
+
+    /// Sends a read if it is wanted and none is in flight.
     pub fn run(&mut self, core: &mut Core) {
-        if self.flight.is_none() && self.is_wanted(core) {
+        if self.flight.is_none() && self.is_wanted() {
             self.send(core, 0);
         }
     }
 
-    /// Readers who were answered from a state that may be behind do not wait, but the end of an outage must be seen.
-    fn is_wanted(&self, core: &Core) -> bool {
-        !self.is_idle() || (self.failing_since.is_some() && core.may_read_behind())
+    fn is_wanted(&self) -> bool {
+        !self.is_idle() || self.outage.as_ref().is_some_and(|outage| outage.asked)
     }
 
     fn send(&mut self, core: &mut Core, failures: u32) {
@@ -93,7 +120,7 @@ impl HeadCheck {
     ) -> Result<ForWriter, JournalError> {
         let Some(flight) = self.flight.take() else { return Ok(ForWriter::Nothing) };
         if matches!(result, Ok(_) | Err(BackendError::NotFound(_))) {
-            self.failing_since = None;
+            self.outage = None;
         }
         match result {
             Err(BackendError::NotFound(_)) => {
@@ -109,18 +136,25 @@ impl HeadCheck {
                 Ok(ForWriter::Nothing)
             }
             Err(error) => {
-                self.failing_since.get_or_insert(flight.sent);
                 let ticket = core.timer(back_off(flight.failures));
                 self.flight = Some(Flight { ticket, failures: flight.failures + 1, ..flight });
-                Ok(self.give_up(core, &JournalError::from(&error)))
+                Ok(self.failed(core, flight.sent, JournalError::from(&error)))
             }
         }
+    }
+
+    fn failed(&mut self, core: &mut Core, sent: Duration, error: JournalError) -> ForWriter {
+        let last_failure = core.now();
+        let known = self.outage.take().filter(|outage| sent < outage.last_failure + REMEMBERED);
+        let since = known.map_or(sent, |outage| outage.since);
+        self.outage = Some(Outage { since, last_failure, error: error.clone(), asked: false });
+        self.give_up(core, since, &error)
     }
 
     /// The pause after a failed read is over.
     pub fn again(&mut self, core: &mut Core) {
         let failures = self.flight.take().map_or(0, |flight| flight.failures);
-        if self.is_wanted(core) {
+        if self.is_wanted() {
             self.send(core, failures);
         }
     }
@@ -140,13 +174,11 @@ impl HeadCheck {
 
     /// Whoever has waited long enough is told; when the store has been silent for that long already, all are. Readers get
     /// the state as it was, if they may.
-    fn give_up(&mut self, core: &mut Core, error: &JournalError) -> ForWriter {
-        let (now, behind) =
-            (core.now(), core.may_read_behind() && matches!(error, JournalError::Unavailable(_)));
+    fn give_up(&mut self, core: &mut Core, since: Duration, error: &JournalError) -> ForWriter {
+        let (now, behind) = (core.now(), core.may_read_behind(error));
         let is_long_ago = |moment: Duration| now >= moment + PATIENCE;
-        let all = self.failing_since.is_some_and(is_long_ago);
         let is_over = |waiting: &mut Waiting| {
-            all || is_long_ago(waiting.arrived) || (behind && waiting.waiter != Waiter::Writer)
+            is_long_ago(since) || is_long_ago(waiting.arrived) || (behind && waiting.waiter != Waiter::Writer)
         };
         let mut writer = ForWriter::Nothing;
         for waiting in self.waiting.extract_if(.., is_over) {

@@ -418,10 +418,13 @@ impl Core {
         self.act(Action::Confirmed { id, result: Ok(state), fresh });
     }
 
-    /// Whether the state may be read although nobody knows whether it is current.
-    fn may_read_behind(&self) -> bool {
+    /// Whether the state may be read although nobody knows whether it is current, because the store is silent.
+    fn may_read_behind(&self, error: &JournalError) -> bool {
         let limit = self.setup.outage_reads;
-        !limit.is_zero() && self.state.seq > 0 && self.confirmed.is_some_and(|at| self.now() < at + limit)
+        matches!(error, JournalError::Unavailable(_))
+            && !limit.is_zero()
+            && self.state.seq > 0
+            && self.confirmed.is_some_and(|at| self.now() < at + limit)
     }
 
     fn answer_behind(&mut self, id: Id) {

@@ -23,7 +23,7 @@ use crate::journal::keys;
 use crate::journal::machine::Mode;
 
 /// Every mutant is seen within this many seeds.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 300;
 
 /// The first seed that shows that `rule` was taken away.
 fn assert_caught(rule: Rule) {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::random::Random;
 use super::replica::{MAX_STALENESS, Replica};
 use super::store::{Reply, Request, Store, unavailable};
+use crate::backend::BackendError;
 use crate::journal::error::{JournalError, ProposeError};
 use crate::journal::machine::{Action, Event, Id, Mode, Outcome, Ticket};
 use crate::journal::proposal::{Body, Change, NewManifest, Proposal, Refusal};
@@ -195,4 +196,123 @@ fn proposals_that_are_too_large_together_go_one_by_one() {
     for id in [1, 3, 4] {
         assert!(script.proposed[&id].is_ok(), "{:?}", script.proposed[&id]);
     }
+}
+
+/// A loaded machine whose state shows one commit.
+fn loaded(outage_reads: Duration) -> Script {
+    let mut script = Script::with(Mode::Shared, outage_reads);
+    script.propose(1, blob("first"));
+    script.serve();
+    assert!(script.proposed[&1].is_ok());
+    script
+}
+
+fn confirm(script: &mut Script, id: Id) {
+    script.give(Event::Confirm { id, within: Duration::ZERO });
+}
+
+#[test]
+fn in_an_outage_readers_wait_ten_seconds_once_and_are_told_at_once_afterwards() {
+    let mut script = loaded(Duration::ZERO);
+    confirm(&mut script, 2);
+    for _ in 0..4 {
+        script.fail();
+        assert!(script.failed.is_empty(), "too early");
+    }
+    for _ in 0..3 {
+        script.fail();
+    }
+    assert_eq!(script.failed, [2]);
+    // Nobody has to wait to find out again, but the store is asked whether it is back.
+    confirm(&mut script, 3);
+    confirm(&mut script, 4);
+    assert_eq!(script.failed, [2, 3, 4]);
+    script.fail();
+    confirm(&mut script, 5);
+    assert_eq!(script.failed, [2, 3, 4, 5]);
+    script.fail();
+    confirm(&mut script, 6);
+    script.serve();
+    confirm(&mut script, 7);
+    script.serve();
+    assert_eq!(script.read.get(&7), Some(&1));
+}
+
+#[test]
+fn an_outage_of_some_time_ago_fails_nobody() {
+    let mut script = loaded(Duration::ZERO);
+    confirm(&mut script, 2);
+    for _ in 0..7 {
+        script.fail();
+    }
+    assert_eq!(script.failed, [2]);
+    script.time.fetch_add(60_000_000, Ordering::Relaxed);
+    confirm(&mut script, 3);
+    assert_eq!(script.failed, [2]);
+    script.serve();
+    assert_eq!(script.read.get(&3), Some(&1));
+}
+
+#[test]
+fn with_outage_reads_readers_get_the_last_state_until_its_time_is_over() {
+    let mut script = loaded(Duration::from_secs(8));
+    confirm(&mut script, 2);
+    assert!(script.behind.is_empty(), "the store may yet answer");
+    script.fail();
+    assert_eq!(script.behind.get(&2), Some(&1));
+    confirm(&mut script, 3);
+    assert_eq!(script.behind.get(&3), Some(&1), "known to be out: nobody waits");
+    for _ in 0..3 {
+        script.fail();
+    }
+    confirm(&mut script, 4);
+    for _ in 0..3 {
+        script.fail();
+    }
+    assert!(!script.behind.contains_key(&4), "its time is over");
+    assert_eq!(script.failed, [4]);
+    // It is seen that the store is back, although nobody waits.
+    confirm(&mut script, 5);
+    script.serve();
+    script.fail();
+    script.serve();
+    confirm(&mut script, 6);
+    script.serve();
+    assert_eq!(script.read.get(&6), Some(&1));
+}
+
+#[test]
+fn a_store_that_denies_is_not_silent() {
+    let mut script = loaded(Duration::from_secs(60));
+    confirm(&mut script, 2);
+    for _ in 0..7 {
+        for (ticket, request) in std::mem::take(&mut script.requests) {
+            let denied = BackendError::Denied("no".to_owned());
+            script.give(request.failed(denied).event(ticket));
+        }
+        script.fail();
+    }
+    assert!(script.behind.is_empty());
+    assert_eq!(script.failed, [2]);
+}
+
+#[test]
+fn in_single_mode_a_commit_of_another_process_stops_this_one() {
+    let mut script = Script::with(Mode::Single, Duration::ZERO);
+    script.propose(1, blob("first"));
+    script.serve();
+    let mut other = Script::with(Mode::Single, Duration::ZERO);
+    // Of another process, with other random numbers.
+    other.replica.restart();
+    other.replica.restart();
+    std::mem::swap(&mut script.store, &mut other.store);
+    other.propose(1, blob("theirs"));
+    other.serve();
+    std::mem::swap(&mut script.store, &mut other.store);
+    assert!(script.stopped.is_none());
+    script.propose(2, blob("second"));
+    script.serve();
+    let reason = script.stopped.expect("it must not go on");
+    assert!(reason.contains("single mode"), "{reason}");
+    assert!(matches!(script.proposed[&2], Err(ProposeError::Journal(JournalError::Foreign(_)))));
 }

@@ -122,6 +122,11 @@ impl World {
             (replica.stalled_until, replica.cut_until) = (0, 0);
         }
         self.drain()?;
+        // Who has seen the store fail a moment ago must see first that it answers again.
+        for replica in 0..self.replicas.len() {
+            self.ask_to_read(replica, Duration::ZERO)?;
+        }
+        self.drain()?;
         self.calm = true;
         for replica in 0..self.replicas.len() {
             self.ask_to_read(replica, Duration::ZERO)?;

@@ -35,7 +35,9 @@ async fn assert_harmless(to: &Arc<Memory>, was_whole: bool) {
     let has_layout = content(to).await.contains_key("layout");
     assert_eq!(has_layout, was_whole);
     if !was_whole && !content(to).await.is_empty() {
-        let error = Layout::open(&**to, &clock).await.err().expect("half a store is refused").to_string();
+        let store: Arc<dyn Backend> = to.clone();
+        let opened = Layout::open(&store, &clock, Mode::Single, None).await;
+        let error = opened.err().expect("half a store is refused").to_string();
         assert!(error.contains("`charthouse storage copy` has not finished"), "{error}");
     }
     if was_whole {
