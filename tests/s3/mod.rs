@@ -4,4 +4,5 @@ mod backend;
 mod costs;
 mod outage;
 mod probe;
+mod single;
 mod soak;

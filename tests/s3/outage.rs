@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use charthouse::journal::Options;
+use futures_util::future::{join, join_all};
 use s3_double::{Double, Outage};
 use tokio::time::sleep;
 
@@ -98,23 +99,14 @@ async fn outage(outage: Outage) {
     case.recovers(outage).await;
 }
 
+/// All kinds side by side: they wait, mostly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_refuses_for_a_minute() {
-    outage(Outage::Refuse503).await;
+async fn a_store_may_be_gone_for_a_minute() {
+    let outages = [Outage::Refuse503, Outage::Close, Outage::Hang].map(outage);
+    join(join_all(outages), what_was_known_is_read_with_a_warning()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_hangs_up_for_a_minute() {
-    outage(Outage::Close).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_silent_for_a_minute() {
-    outage(Outage::Hang).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_outage_reads_what_was_known_is_read_with_a_warning() {
+async fn what_was_known_is_read_with_a_warning() {
     let case = Case::start(Options { outage_reads: Duration::from_secs(20), ..shared() }).await;
     assert!(case.tag().await.header("warning").is_none());
     let began = Instant::now();

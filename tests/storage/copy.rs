@@ -20,7 +20,7 @@ use crate::support::server::Server;
 
 const REPOSITORIES: [&str; 4] = ["root-app", "team/app", "team/web", "team/sub/app"];
 
-fn copy(arguments: &[&str]) -> Command {
+pub(super) fn copy(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_charthouse"));
     command.args(["storage", "copy"]).args(arguments).env_clear().stdin(Stdio::null());
     command
@@ -51,12 +51,12 @@ fn serve(folder: &Path) -> Server {
     Server::where_noise_is_taken(&["--storage", text(folder)])
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Two folders, the second of which does not exist yet, and what holds them.
-fn folders() -> (TempDir, std::path::PathBuf, std::path::PathBuf) {
+pub(super) fn folders() -> (TempDir, std::path::PathBuf, std::path::PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let (from, to) = (root.path().join("from"), root.path().join("new/to"));
     (root, from, to)
@@ -81,13 +81,13 @@ fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What of it a copy must have.
-fn worth_copying(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn worth_copying(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = tree(folder);
     files.retain(|name, _| !name.contains("/_checkpoint/") && !name.contains("/_upload/"));
     files
 }
 
-async fn push(address: SocketAddr, repository: &str, version: &str, package: Bytes) {
+pub(super) async fn push(address: SocketAddr, repository: &str, version: &str, package: Bytes) {
     let name = repository.rsplit('/').next().unwrap();
     let release = Release::named(name, version).package(package);
     let reply = Pusher::open(address).await.push(repository, &tag_of(version), &release).await;
@@ -95,7 +95,7 @@ async fn push(address: SocketAddr, repository: &str, version: &str, package: Byt
 }
 
 /// Charts of all sizes, one of which takes two objects.
-async fn fill(address: SocketAddr) {
+pub(super) async fn fill(address: SocketAddr) {
     for repository in REPOSITORIES {
         for version in 0..4 {
             let length = [300, 30_000, 400_000, 3_000][version];
@@ -118,7 +118,7 @@ async fn get(server: &Server, target: &str) -> Response {
 }
 
 /// Everything that one server has can be pulled from the other.
-async fn serve_the_same(one: &Server, other: &Server) -> usize {
+pub(super) async fn serve_the_same(one: &Server, other: &Server) -> usize {
     let mut tags = 0;
     for namespace in ["", "team", "team/sub"] {
         let target = index_path(namespace);
