@@ -3,6 +3,7 @@
 mod arguments;
 mod client;
 mod content;
+mod counting;
 mod http;
 mod load;
 mod peers;

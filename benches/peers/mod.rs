@@ -2,6 +2,7 @@
 
 mod charthouse;
 mod distribution;
+mod minio;
 mod nginx;
 
 use std::fs::{self, File};
@@ -27,6 +28,14 @@ pub enum Kind {
     },
     Distribution,
     Nginx,
+    /// The S3 server that the others store in; it is not measured itself.
+    Minio,
+}
+
+/// A bucket of MinIO, at an address where its requests are counted.
+pub struct Bucket {
+    pub name: String,
+    pub endpoint: SocketAddr,
 }
 
 impl Kind {
@@ -41,11 +50,12 @@ impl Kind {
             Kind::Charthouse { access: true } => "with access lines",
             Kind::Distribution => "distribution",
             Kind::Nginx => "nginx",
+            Kind::Minio => "minio",
         }
     }
 
     pub fn is_registry(self) -> bool {
-        self != Kind::Nginx
+        !matches!(self, Kind::Nginx | Kind::Minio)
     }
 }
 
@@ -66,13 +76,15 @@ impl Stage {
         let mut binaries = ours.to_vec();
         binaries.extend(distribution::find().map(|binary| (Kind::Distribution, binary)));
         binaries.extend(nginx::find().map(|binary| (Kind::Nginx, binary)));
+        binaries.extend(minio::find().map(|binary| (Kind::Minio, binary)));
         Self { binaries, folder, core }
     }
 
-    /// Leaves out all that are not named, unless none is. This server as it is by default always stays.
+    /// Leaves out all that are not named, unless none is. This server as it is by default always stays, and so does MinIO.
     pub fn keep(&mut self, names: &[String]) {
         let is_named = |kind: Kind| names.iter().any(|name| name == kind.name());
-        self.binaries.retain(|(kind, _)| names.is_empty() || *kind == Kind::OURS || is_named(*kind));
+        let always = |kind: Kind| matches!(kind, Kind::OURS | Kind::Minio);
+        self.binaries.retain(|(kind, _)| names.is_empty() || always(*kind) || is_named(*kind));
     }
 
     /// Whether peers of `kind` can be started.
@@ -82,21 +94,43 @@ impl Stage {
 
     /// A peer over a fresh folder, called `name`.
     pub fn start(&self, kind: Kind, name: &str) -> Result<Peer> {
-        let folder = self.folder.join(format!("{name}-{}", kind.name().replace(' ', "-")));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        self.start_over(kind, folder)
+        self.launch(kind, self.fresh(kind, name)?, None)
+    }
+
+    /// A registry over an empty bucket.
+    pub fn start_over_bucket(&self, kind: Kind, name: &str, bucket: &Bucket) -> Result<Peer> {
+        self.launch(kind, self.fresh(kind, name)?, Some(bucket))
     }
 
     /// A peer over the folder that another one has left.
     pub fn start_over(&self, kind: Kind, folder: PathBuf) -> Result<Peer> {
+        self.launch(kind, folder, None)
+    }
+
+    fn fresh(&self, kind: Kind, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(format!("{name}-{}", kind.name().replace(' ', "-")));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    fn launch(&self, kind: Kind, folder: PathBuf, bucket: Option<&Bucket>) -> Result<Peer> {
         let found = self.binaries.iter().find(|(found, _)| *found == kind);
         let (_, binary) = found.with_context(|| format!("{} is not installed", kind.name()))?;
         let address = free_address()?;
         let mut command = self.pinned(binary);
         match kind {
-            Kind::Charthouse { access } => charthouse::configure(&mut command, &folder, address, access),
-            Kind::Distribution => distribution::configure(&mut command, &folder, address)?,
+            Kind::Charthouse { access } => {
+                let store = match bucket {
+                    None => folder.join("store").to_str().context("a folder that is not text")?.to_owned(),
+                    Some(Bucket { name, endpoint }) => {
+                        format!("s3://{name}?endpoint=http://{endpoint}&path_style=true")
+                    }
+                };
+                charthouse::configure(&mut command, &store, address, access);
+            }
+            Kind::Distribution => distribution::configure(&mut command, &folder, address, bucket)?,
             Kind::Nginx => nginx::configure(&mut command, &folder, address)?,
+            Kind::Minio => minio::configure(&mut command, &folder, address)?,
         }
         let log = File::create(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -193,6 +227,14 @@ impl Drop for Peer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A program by its name, or the one that scripts/install-peers has put into the cached folder under `version`.
+fn installed(name: &str, version: &str) -> Option<PathBuf> {
+    let from = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")));
+    let tools = from("CHARTHOUSE_TOOLS").or_else(|| Some(cache()?.join("charthouse/tools")))?;
+    find_program(name, &[tools.join("bin").join(version)])
 }
 
 /// A program by its name, or at one of the places where it may be without being in the path.

@@ -6,6 +6,7 @@ mod large;
 mod memory;
 mod push;
 mod reads;
+mod s3;
 mod seed;
 mod start;
 mod tags;
@@ -20,10 +21,11 @@ use super::report::{Figure, Report};
 /// A workload's names, and what runs them.
 type Workload = (&'static [&'static str], fn(&mut Bench<'_>) -> Result<()>);
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     (&["W1", "W2", "W3", "W4"], reads::run),
     (&["W4", "memory"], large::run),
     (&["W5"], push::run),
+    (&["S3"], s3::run),
     (&["W6"], chunked::run),
     (&["W7"], tags::run),
     (&["W10"], index::run),
