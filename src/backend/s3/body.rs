@@ -20,7 +20,7 @@ pub fn lent(pieces: &[Bytes]) -> ByteStream {
         [whole] => ByteStream::from(whole.clone()),
         pieces => {
             let left = pieces.iter().map(Bytes::len).sum::<usize>() as u64;
-            let pieces = pieces.to_vec().into_iter();
+            let pieces = Vec::from(pieces).into_iter();
             ByteStream::new(SdkBody::from_body_1_x(Pieces { pieces, left }))
         }
     }

@@ -42,8 +42,9 @@ impl Failure {
     ) -> Self {
         let code = error.code().unwrap_or_default();
         match status {
+            // A success that broke off or makes no sense is none, and no refusal either.
+            None | Some(200..=299) => Self::Unknown(io::Error::other(causes(error))),
             Some(status) => Self::of_answer(status, code, answered(error, status, code), about),
-            None => Self::Unknown(io::Error::other(causes(error))),
         }
     }
 

@@ -21,7 +21,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Backend, BackendError, Create, HttpOperation, HttpRequests, Key};
 use crate::clock::Clock;
@@ -39,6 +39,10 @@ const PAGE: usize = 1_000;
 const SILENCE: Duration = Duration::from_secs(3);
 /// How much longer the answer to a body may take, for each MiB of it.
 const FOR_EACH_MIB: Duration = Duration::from_secs(1);
+/// How slowly a body may come, in bytes a second: a trickle is never silent.
+const LEAST_RATE: u64 = 64 << 10;
+/// How much memory is set aside for a body because its head says so.
+const MOST_AHEAD: usize = 16 << 20;
 
 pub struct S3 {
     client: Client,
@@ -102,11 +106,16 @@ impl S3 {
         created(self.attempt(HttpOperation::Put, Some(key), patience, sent).await)
     }
 
-    async fn read_once(&self, key: &Key, range: Option<&str>) -> Result<Bytes, Failure> {
+    async fn read_once(&self, key: &Key, range: Option<&Range<u64>>) -> Result<Bytes, Failure> {
         let request = self.client.get_object().bucket(&self.bucket).key(self.name(key));
-        let sent = request.set_range(range.map(str::to_owned)).send();
+        let sent = request.set_range(range.map(header)).send();
         let answer = self.attempt(HttpOperation::Get, Some(key), SILENCE, sent).await?;
-        collect(answer.body, answer.content_length).await
+        let bytes = collect(answer.body, answer.content_length).await?;
+        Ok(match range {
+            // A service that does not know ranges answers with the whole.
+            Some(range) if answer.content_range.is_none() => cut(&bytes, range),
+            _ => bytes,
+        })
     }
 
     /// The objects after `after` in one answer, those of other people among them.
@@ -116,7 +125,12 @@ impl S3 {
         let request = request.set_start_after((!after.is_empty()).then(|| after.to_owned()));
         let answer = self.attempt(HttpOperation::List, None, SILENCE, request.send()).await?;
         let names = answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
-        Ok(Page { names: names.collect(), more: answer.is_truncated == Some(true) })
+        let names: Vec<_> = names.collect();
+        match answer.is_truncated {
+            Some(more) if !(more && names.is_empty()) => Ok(Page { names, more }),
+            // Half an answer, or none of a service that lists: it says nothing of what is there.
+            _ => Err(Failure::Unknown(io::ErrorKind::InvalidData.into())),
+        }
     }
 
     async fn delete_once(&self, key: &Key) -> Result<(), Failure> {
@@ -167,16 +181,10 @@ impl Backend for S3 {
 
     async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BackendError> {
         let _turn = self.turn().await?;
-        let wanted = range.as_ref().map(header);
-        let read = attempts::harmless(&*self.clock, || self.read_once(key, wanted.as_deref())).await;
+        let read = attempts::harmless(&*self.clock, || self.read_once(key, range.as_ref())).await;
         match (read, range) {
-            (Err(attempts::Ended::PastTheEnd), _) => Ok(Bytes::new()),
-            (Ok(_), Some(range)) if range.is_empty() => Ok(Bytes::new()),
-            // A service that does not know ranges answers with the whole.
-            (Ok(bytes), Some(range)) if bytes.len() as u64 > range.end - range.start => {
-                let cut = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(bytes.slice(cut(range.start)..cut(range.end)))
-            }
+            (Err(attempts::Ended::PastTheEnd), Some(_)) => Ok(Bytes::new()),
+            (Ok(_), Some(range)) if is_nothing(&range) => Ok(Bytes::new()),
             (read, _) => Ok(read?),
         }
     }
@@ -257,11 +265,16 @@ fn without_dots(after: &str) -> &str {
     &after[..end]
 }
 
-/// The value of a `Range` header (RFC 9110 section 14.1.2). Of an empty range one byte is asked for, because no header
-/// can say nothing: it tells whether the object is there.
+/// Whether no object can have a byte of it: no service stores more than `i64::MAX`.
+fn is_nothing(range: &Range<u64>) -> bool {
+    range.is_empty() || range.start > i64::MAX as u64
+}
+
+/// The value of a `Range` header (RFC 9110 section 14.1.2). Where nothing is wanted one byte is asked for, because no
+/// header can say nothing: it tells whether the object is there.
 fn header(range: &Range<u64>) -> String {
     let Range { start, end } = *range;
-    if start >= end || start > i64::MAX as u64 {
+    if is_nothing(range) {
         "bytes=0-0".to_owned()
     } else if end > i64::MAX as u64 {
         format!("bytes={start}-")
@@ -270,32 +283,39 @@ fn header(range: &Range<u64>) -> String {
     }
 }
 
+fn cut(whole: &Bytes, range: &Range<u64>) -> Bytes {
+    let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(whole.len());
+    let start = within(range.start);
+    whole.slice(start..within(range.end).max(start))
+}
+
 /// The whole body of an answer, which has `length` bytes if the service said so.
 async fn collect(mut body: ByteStream, length: Option<i64>) -> Result<Bytes, Failure> {
+    let began = Instant::now();
+    let ahead = usize::try_from(length.unwrap_or_default()).unwrap_or_default().min(MOST_AHEAD);
     let mut whole = BytesMut::new();
     let mut only = None;
+    let mut received = 0;
     while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| Failure::silent())? {
         let piece = piece.map_err(|broken| Failure::Unknown(io::Error::other(broken)))?;
+        received += piece.len() as u64;
+        if began.elapsed() > SILENCE + Duration::from_secs(received / LEAST_RATE) {
+            return Err(Failure::silent());
+        }
         // A small body mostly comes as one piece, which need not be copied.
         match only.take() {
             None if whole.is_empty() => only = Some(piece),
             first => {
-                whole.reserve(
-                    length
-                        .and_then(|length| usize::try_from(length).ok())
-                        .unwrap_or_default()
-                        .saturating_sub(whole.len()),
-                );
+                whole.reserve(ahead.saturating_sub(whole.len()));
                 whole.extend_from_slice(&first.unwrap_or_default());
                 whole.extend_from_slice(&piece);
             }
         }
     }
-    let whole = only.unwrap_or_else(|| whole.freeze());
     match length {
-        Some(length) if length != whole.len() as i64 => {
+        Some(length) if length as u64 != received => {
             Err(Failure::Unknown(io::ErrorKind::UnexpectedEof.into()))
         }
-        _ => Ok(whole),
+        _ => Ok(only.unwrap_or_else(|| whole.freeze())),
     }
 }

@@ -1,1 +1,0 @@
-//! The backend over the double.
