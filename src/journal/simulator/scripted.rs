@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::random::Random;
 use super::replica::{MAX_STALENESS, Replica};
-use super::store::{Reply, Request, Store, unavailable};
+use super::store::{Request, Store, unavailable};
 use crate::backend::BackendError;
 use crate::journal::error::{JournalError, ProposeError};
 use crate::journal::machine::{Action, Event, Id, Mode, Outcome, Ticket};
@@ -80,18 +80,8 @@ impl Script {
     fn serve(&mut self) {
         while !self.requests.is_empty() {
             for (ticket, request) in std::mem::take(&mut self.requests) {
-                let reply = self.take_effect(&request);
+                let reply = self.store.answer(&request);
                 self.give(reply.event(ticket));
-            }
-        }
-    }
-
-    fn take_effect(&mut self, request: &Request) -> Reply {
-        match request {
-            Request::Create { key, body } => Reply::Created(Ok(self.store.create(key, body))),
-            Request::Read { key } => Reply::Read(self.store.read(key)),
-            Request::List { prefix, after, limit } => {
-                Reply::Listed(Ok(self.store.list(prefix, after, *limit)))
             }
         }
     }
@@ -167,12 +157,12 @@ fn a_commit_that_turns_out_to_be_ours_confirms_the_state_only_since_its_first_at
     script.propose(1, blob("layer"));
     while !script.requests.iter().any(|(_, request)| request.is_create()) {
         let (ticket, request) = script.requests.remove(0);
-        let reply = script.take_effect(&request);
+        let reply = script.store.answer(&request);
         script.give(reply.event(ticket));
     }
     // It takes effect, but two seconds pass until we know: meanwhile others may have gone on from there.
     let (_, create) = script.requests[0].clone();
-    script.take_effect(&create);
+    script.store.answer(&create);
     script.fail();
     script.serve();
     assert!(script.proposed[&1].is_ok());

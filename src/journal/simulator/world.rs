@@ -14,7 +14,7 @@ use super::random::{Random, mix};
 use super::replica::{MAX_STALENESS, Replica};
 use super::store::{Reply, Request, Store, full, unavailable};
 use super::weather::Weather;
-use crate::backend::{Create, Key};
+use crate::backend::Key;
 use crate::clock::Clock;
 use crate::journal::error::{JournalError, ProposeError};
 use crate::journal::machine::{Action, Event, Id, Mode, Rule, Ticket};
@@ -118,6 +118,8 @@ impl World {
     /// Ends all faults; then everything is answered, and every replica shows the whole history.
     pub fn settle(&mut self) -> Result<(), Violation> {
         self.weather.clear_up();
+        self.store.clear_up();
+        self.see_what_landed()?;
         for replica in &mut self.replicas {
             (replica.stalled_until, replica.cut_until) = (0, 0);
         }
@@ -220,7 +222,7 @@ impl World {
         }
         if self.weather.broken != Some(Rule::DataBeforeCommit) {
             for object in objects(&change) {
-                self.store.create(&keys::data(&namespace(), object), &Bytes::new());
+                self.store.put(&keys::data(&namespace(), object), &Bytes::new());
             }
         }
         if !objects(&change).is_empty() {
@@ -339,7 +341,7 @@ impl World {
         if self.random.chance(self.weather.corrupt) {
             bytes.truncate(self.random.below(bytes.len()));
         }
-        self.store.create(&key, &bytes);
+        self.store.put(&key, &bytes);
     }
 
     /// A request takes effect or fails, or an answer arrives or is lost. Whether anything did.
@@ -403,19 +405,13 @@ impl World {
     }
 
     fn take_effect(&mut self, request: &Request) -> Result<Reply, Violation> {
-        Ok(match request {
-            Request::Read { key } => Reply::Read(self.store.read(key)),
-            Request::List { prefix, after, limit } => {
-                Reply::Listed(Ok(self.store.list(prefix, after, *limit)))
-            }
-            Request::Create { key, body } => {
-                let outcome = self.store.create(key, body);
-                if outcome == Create::Created {
-                    self.created(key, body)?;
-                }
-                Reply::Created(Ok(outcome))
-            }
-        })
+        let reply = self.store.answer(request);
+        self.see_what_landed()?;
+        Ok(reply)
+    }
+
+    fn see_what_landed(&mut self) -> Result<(), Violation> {
+        self.store.landed().iter().try_for_each(|(key, body)| self.created(key, body))
     }
 
     fn created(&mut self, key: &Key, body: &Bytes) -> Result<(), Violation> {
