@@ -99,6 +99,9 @@ async fn a_copy_is_sent_again_only_when_it_had_no_effect() {
             let answer = s3.copy(&key("from"), &key("to")).await;
             let objects = double.objects(BUCKET);
             let seen = (told(&answer, creation), double.counts().copy, objects.contains_key("to"));
+            // Where the service will not copy, the bytes take the way through this process.
+            let (outcome, is_there) =
+                if outcome == "denied" { ("created", true) } else { (outcome, is_there) };
             assert_eq!(seen, (outcome, requests, is_there), "{effect:?}: {answer:?}");
             let again = if is_there { "exists" } else { "created" };
             assert_eq!(told(&s3.copy(&key("from"), &key("to")).await, creation), again, "{effect:?}");
