@@ -22,7 +22,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
 const OPEN_TO_ALL: [&str; 3] = ["oci", "chart", "clock"];
 
 /// A text, what it stands for, and where alone it may appear (a prefix of the path inside `src/`).
-const KEPT_IN: [(&str, &str, &[&str]); 4] = [
+const KEPT_IN: [(&str, &str, &[&str]); 5] = [
+    ("aws_sdk", "the AWS SDK", &["backend/s3/"]),
     ("actix", "the web framework", &["server/"]),
     ("reqwest", "the HTTP client", &["client/"]),
     (

@@ -1,8 +1,11 @@
 //! The store is gone for 60 s: what needs it is answered 503 in time, nothing is thrown away, and 5 s after it is back
 //! everything goes on.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use charthouse::backend::s3::S3;
+use charthouse::clock::SystemClock;
 use charthouse::journal::Options;
 use futures_util::future::{join, join_all};
 use s3_double::{Double, Outage};
@@ -12,7 +15,7 @@ use crate::support::app::{TestServer, shared};
 use crate::support::http::{Request, Response};
 use crate::support::registry::{assert_status, manifest_path};
 use crate::support::release::{Pusher, Release};
-use crate::support::s3::bucket_of;
+use crate::support::s3::{S3Kind, S3Server, bucket_of};
 
 const OUTAGE: Duration = Duration::from_secs(60);
 /// A request is answered after this time, whatever the store does.
@@ -131,4 +134,29 @@ async fn what_was_known_is_read_with_a_warning() {
     let reply = case.server.send(Request::get(manifest_path("team/app", "1.0.1"))).await;
     assert_status(&reply, 200);
     assert!(reply.header("warning").is_none());
+}
+
+/// The same with a real server, which is stopped where it is: connections stay open, and nothing comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_service_that_freezes_and_thaws() {
+    let Some(service) = S3Server::start(S3Kind::Minio) else { return };
+    service.create_bucket("charts");
+    let clock = Arc::new(SystemClock::default());
+    let store = S3::open(service.options("charts"), clock).await.expect("settings that work");
+    let server = TestServer::replica_over(Arc::new(store), shared()).await;
+    server.push_version("team/app", "1.0.0").await;
+    service.freeze();
+    for _ in 0..2 {
+        let asked = Instant::now();
+        assert_status(&server.get(manifest_path("team/app", "1.0.0")).await, 503);
+        assert!(asked.elapsed() < PATIENCE, "{:?}", asked.elapsed());
+    }
+    service.thaw();
+    let back = Instant::now();
+    while server.get(manifest_path("team/app", "1.0.0")).await.status != 200 {
+        assert!(back.elapsed() < RECOVERY, "not back after {:?}", back.elapsed());
+        sleep(Duration::from_millis(50)).await;
+    }
+    println!("back after {:?}", back.elapsed());
+    server.push_version("team/app", "1.0.1").await;
 }

@@ -74,7 +74,7 @@ pub struct TestServer {
     running: RunningServer,
     storage: Option<Runtime>,
     folder: Option<TempDir>,
-    double: Option<Double>,
+    double: Option<Arc<Double>>,
     policy: Arc<Policy>,
 }
 
@@ -93,16 +93,21 @@ impl TestServer {
             Kind::S3 => {
                 let double = Double::start().await;
                 let mut server = Self::over(s3::bucket_of(&double).await, shared(), policy).await;
-                server.double = Some(double);
+                server.double = Some(Arc::new(double));
                 server
             }
         }
     }
 
-    /// Two replicas in shared mode over one memory backend, where packages need not be any.
+    /// Two replicas over one bucket of the double, where packages need not be any.
     pub async fn replicas() -> (Self, Self) {
-        let store = Arc::new(Memory::new());
-        (Self::replica_over(store.clone(), shared()).await, Self::replica_over(store, shared()).await)
+        let double = Arc::new(Double::start().await);
+        let replica = async || {
+            let mut server = Self::replica_over(s3::bucket_of(&double).await, shared()).await;
+            server.double = Some(double.clone());
+            server
+        };
+        (replica().await, replica().await)
     }
 
     /// A replica over a store that others share, where packages need not be any.
