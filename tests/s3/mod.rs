@@ -2,6 +2,7 @@
 
 mod backend;
 mod costs;
+mod large;
 mod outage;
 mod probe;
 mod single;
