@@ -17,7 +17,8 @@ pub fn find() -> Option<PathBuf> {
     installed("registry", INSTALLED)
 }
 
-/// As its own example configuration has it (descriptors cached in memory), without a log of requests.
+/// As its own example configuration has it (descriptors cached in memory), without a log of requests. Over S3 it would send
+/// clients to the store for blobs; here it serves them itself.
 pub fn configure(
     command: &mut Command,
     folder: &Path,
@@ -42,6 +43,7 @@ log:
 storage:
   {driver}
   cache: {{blobdescriptor: inmemory}}
+  redirect: {{disable: true}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
 http: {{addr: '{address}'}}

@@ -1,4 +1,5 @@
-//! W5 over S3: how many requests to the store a push and a pull cost, and how long they take, over one MinIO.
+//! W5 over S3: how many requests to the store a push and a pull cost, counted by a proxy before MinIO, and how long they
+//! take without it.
 
 use std::fs;
 use std::thread;
@@ -29,18 +30,20 @@ pub fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     let minio = bench.stage.start(Kind::Minio, "s3")?;
     for kind in [Kind::OURS, Kind::Distribution].into_iter().filter(|kind| bench.stage.has(*kind)) {
-        let name = kind.name();
-        fs::create_dir(minio.store().join(name))?;
         let proxy = CountingProxy::start(minio.address())?;
-        let bucket = Bucket { name: name.to_owned(), endpoint: proxy.address() };
-        let peer = bench.stage.start_over_bucket(kind, "s3", &bucket)?;
-        measure(bench, &peer, &proxy)?;
-        peer.discard()?;
+        for (counted, endpoint) in [(Some(&proxy), proxy.address()), (None, minio.address())] {
+            let name = format!("{}-{}", kind.name(), if counted.is_some() { "counted" } else { "timed" });
+            fs::create_dir(minio.store().join(&name))?;
+            let peer =
+                bench.stage.start_over_bucket(kind, &name, &Bucket { name: name.clone(), endpoint })?;
+            measure(bench, &peer, counted)?;
+            peer.discard()?;
+        }
     }
     minio.discard()
 }
 
-fn measure(bench: &mut Bench<'_>, peer: &Peer, proxy: &CountingProxy) -> Result<()> {
+fn measure(bench: &mut Bench<'_>, peer: &Peer, proxy: Option<&CountingProxy>) -> Result<()> {
     let mut client = Client::open(peer.address())?;
     for (size, name) in SIZES {
         let namespace = format!("size-{size}");
@@ -69,7 +72,6 @@ fn measure(bench: &mut Bench<'_>, peer: &Peer, proxy: &CountingProxy) -> Result<
 /// What `helm pull` asks for.
 fn pull(client: &mut Client, chart: &Chart) -> Result<()> {
     let Chart { repository, tag, config, layer, .. } = chart;
-    client.ask("HEAD", &format!("/v2/{repository}/manifests/{tag}"), 200)?;
     client.ask("GET", &format!("/v2/{repository}/manifests/{tag}"), 200)?;
     for blob in [config, layer] {
         client.ask("GET", &format!("/v2/{repository}/blobs/{}", blob.digest), 200)?;
@@ -80,16 +82,18 @@ fn pull(client: &mut Client, chart: &Chart) -> Result<()> {
 fn record(
     bench: &mut Bench<'_>,
     peer: &Peer,
-    proxy: &CountingProxy,
+    proxy: Option<&CountingProxy>,
     case: &str,
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    proxy.take();
+    proxy.map(CountingProxy::take);
     let began = Instant::now();
     work()?;
-    let (time, counts) = (began.elapsed(), proxy.take());
-    bench.report.record(TIME.of("S3", case), peer.kind, millis(time));
-    count(bench, peer.kind, case, counts, 1);
+    let time = began.elapsed();
+    match proxy {
+        Some(proxy) => count(bench, peer.kind, case, proxy.take(), 1),
+        None => bench.report.record(TIME.of("S3", case), peer.kind, millis(time)),
+    }
     Ok(())
 }
 
@@ -99,8 +103,14 @@ fn count(bench: &mut Bench<'_>, kind: Kind, case: &str, counts: Counts, pushes: 
     bench.report.record(CREATES.of("S3", case), kind, each(counts.put));
 }
 
-fn several(bench: &mut Bench<'_>, peer: &Peer, proxy: &CountingProxy, size: usize, name: &str) -> Result<()> {
-    proxy.take();
+fn several(
+    bench: &mut Bench<'_>,
+    peer: &Peer,
+    proxy: Option<&CountingProxy>,
+    size: usize,
+    name: &str,
+) -> Result<()> {
+    proxy.map(CountingProxy::take);
     let began = Instant::now();
     thread::scope(|scope| {
         let push = |client_number: usize| {
@@ -115,8 +125,11 @@ fn several(bench: &mut Bench<'_>, peer: &Peer, proxy: &CountingProxy, size: usiz
     })?;
     let case = format!("push, {name}, {CLIENTS} clients");
     let pushes = CLIENTS * EACH;
-    bench.report.record(TIME.of("S3", &case), peer.kind, millis(began.elapsed()) / pushes as f64);
-    count(bench, peer.kind, &case, proxy.take(), pushes);
+    let each = millis(began.elapsed()) / pushes as f64;
+    match proxy {
+        Some(proxy) => count(bench, peer.kind, &case, proxy.take(), pushes),
+        None => bench.report.record(TIME.of("S3", &case), peer.kind, each),
+    }
     Ok(())
 }
 
