@@ -32,6 +32,7 @@ mod shutdown;
 mod tests;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -204,10 +205,10 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
         Ok(action) => {
             exchange.describe(&action);
             let ask = &mut Ask { services, head, body, id: asked.id, principal: services.anonymous.clone() };
-            let answered = async {
+            let answered = pin!(async {
                 ask.admit(&action)?;
                 dispatch::answer(ask, &action).await
-            };
+            });
             let (answered, behind) = relay::here(&services.store, noticed(answered)).await;
             let refused = |failure: Failure| failure.reply(form, asked.id, action.repository());
             let mut reply = answered.unwrap_or_else(refused);

@@ -37,7 +37,7 @@ async fn pieces_of_a_large_blob_are_read_ahead_and_come_in_order() {
     let (url, credentials) = storage_of(&double);
     let server = Server::start_with(&["--storage", &url], &credentials);
     let mut connection = Connection::open(server.address()).await.expect("a connection");
-    let content = Bytes::from(noise("large", 20 * MIB + 12_345));
+    let content = noise("large", 20 * MIB + 12_345);
     push(&mut connection, &content).await;
     let stored = double.objects("charts");
     let extents = stored.keys().filter(|key| key.contains("/_data/")).count();
@@ -68,7 +68,7 @@ async fn a_damaged_piece_cuts_the_connection() {
     let double = tokio::task::spawn_blocking(double).await.expect("a double");
     let (url, credentials) = storage_of(&double);
     let server = Server::start_with(&["--storage", &url], &credentials);
-    let content = Bytes::from(noise("damaged", 9 * MIB));
+    let content = noise("damaged", 9 * MIB);
     let mut connection = Connection::open(server.address()).await.expect("a connection");
     push(&mut connection, &content).await;
     double.inject(Fault::nth(4, Effect::CorruptBody).of(Operation::Get).on("/_data/"));
