@@ -14,11 +14,15 @@ use crate::backend::s3::{self, S3};
 use crate::backend::{Backend, Counted, Fs, HttpRequests, Memory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Artifacts, S3Location, Settings, Storage, StorageMode, StorageUrl, Value};
-use crate::journal::{self, Journals, Mode};
+use crate::journal::{self, Journals, Mode, OpenError};
 use crate::registry::{self, Registry};
 
 /// Pieces of 1 MiB of a large blob that are read before they are asked for.
 const READ_AHEAD: usize = 3;
+
+/// How long a server waits at its start for a store that does not answer.
+const STORE_STARTS: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens everything, on the runtime that will own the storage and its writers.
 ///
@@ -36,7 +40,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
         memory_budget: storage.namespace_memory.bytes(),
         policy: Arc::clone(&policy) as _,
     };
-    let journals = Journals::open(Arc::clone(&backend), Arc::clone(&clock), options)
+    let journals = open_journals(&backend, &clock, options)
         .await
         .with_context(|| format!("cannot open the storage {}", storage.url.write()))?;
     let limits = registry::Limits {
@@ -50,6 +54,26 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let mut services = Services::new(settings, registry, Handle::current(), &*clock);
     services.storage = counts;
     Ok(services)
+}
+
+/// A store that does not answer yet may have been started together with this server.
+async fn open_journals(
+    backend: &Arc<dyn Backend>,
+    clock: &Arc<dyn Clock>,
+    options: journal::Options,
+) -> Result<Arc<Journals>, OpenError> {
+    let started = clock.monotonic();
+    loop {
+        match Journals::open(Arc::clone(backend), Arc::clone(clock), options.clone()).await {
+            Err(OpenError::Backend(error))
+                if !error.is_definite() && clock.monotonic() < started + STORE_STARTS =>
+            {
+                tracing::warn!(%error, "the store does not answer yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The backend, and what is counted of it.

@@ -15,7 +15,8 @@ use crate::support::app::{TestServer, shared};
 use crate::support::http::{Request, Response};
 use crate::support::registry::{assert_status, manifest_path};
 use crate::support::release::{Pusher, Release};
-use crate::support::s3::{S3Kind, S3Server, bucket_of};
+use crate::support::s3::{S3Kind, S3Server, bucket_of, double, storage_of};
+use crate::support::server::Server;
 
 const OUTAGE: Duration = Duration::from_secs(60);
 /// A request is answered after this time, whatever the store does.
@@ -159,4 +160,21 @@ async fn a_real_service_that_freezes_and_thaws() {
     }
     println!("back after {:?}", back.elapsed());
     server.push_version("team/app", "1.0.1").await;
+}
+
+/// As when both are started together.
+#[test]
+fn a_server_waits_at_its_start_for_a_store_that_comes_late() {
+    let double = double();
+    let (url, credentials) = storage_of(&double);
+    double.set_outage(Some(Outage::Close));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            std::thread::sleep(Duration::from_secs(2));
+            double.set_outage(None);
+        });
+        let server = Server::start_with(&["--storage", &url], &credentials);
+        assert!(server.log().contains("the store does not answer yet"), "{}", server.log());
+        server.stop();
+    });
 }
