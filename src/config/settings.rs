@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::{CorsOrigin, ExternalUrl, HealthPath, Listen, Network, StorageUrl};
+use super::address::{CorsOrigin, ExternalUrl, HealthPath, Listen, Network};
 use super::keyring::KeyringFile;
+use super::storage_url::StorageUrl;
 use super::value::{ByteSize, Label, LogFilter, words};
 use crate::oci::{NamespacePattern, TagPattern};
 

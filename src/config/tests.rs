@@ -369,6 +369,24 @@ fn storage_is_a_directory_memory_or_s3() {
 }
 
 #[test]
+fn certificates_of_a_store_are_read_with_its_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(path("a & b%.pem"), pem).unwrap();
+    std::fs::write(path("none.pem"), "nothing").unwrap();
+    let written = format!("s3://bucket?ca_file={}", path("a & b%.pem").replace('%', "%25"));
+    let escaped = written.replace('&', "%26").replace(' ', "%20");
+    let StorageUrl::S3(location) = StorageUrl::read(&escaped).unwrap() else { panic!("not S3") };
+    assert_eq!(location.ca_file.as_ref().unwrap().pem, pem.as_bytes());
+    assert_eq!(StorageUrl::S3(location).write(), escaped);
+    for (name, complaint) in [("none.pem", "no certificate in PEM"), ("absent.pem", "No such file")] {
+        let refused = StorageUrl::read(&format!("s3://bucket?ca_file={}", path(name))).unwrap_err();
+        assert!(refused.contains("ca_file: `") && refused.contains(complaint), "{refused}");
+    }
+}
+
+#[test]
 fn booleans_numbers_addresses_and_lists() {
     accepts::<bool>(&[("true", "true"), ("on", "true"), ("false", "false"), ("off", "false")]);
     refuses::<bool>(&["", "yes", "True", "1"]);

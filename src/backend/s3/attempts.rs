@@ -2,29 +2,13 @@
 
 use std::time::Duration;
 
-use super::error::Failure;
+use super::error::{Ended, Failure};
 use crate::backend::BackendError;
 use crate::clock::Clock;
 
 const MOST: u32 = 3;
 /// The pause before the second attempt, at the most; before each further one it is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Why there is no result in the end.
-pub enum Ended {
-    /// The object is there, but the range is not.
-    PastTheEnd,
-    Error(BackendError),
-}
-
-impl From<Ended> for BackendError {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Error(error) => error,
-            Ended::PastTheEnd => Self::Denied("it refuses a range that nobody asked for".to_owned()),
-        }
-    }
-}
 
 /// For what can be done twice.
 pub async fn harmless<T, F>(clock: &dyn Clock, request: impl Fn() -> F) -> Result<T, Ended>

@@ -6,7 +6,6 @@ use std::io;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::attempts::Ended;
 use crate::backend::{BackendError, Key};
 
 /// The error of an operation, as the SDK has one for each.
@@ -83,6 +82,22 @@ impl Failure {
             Self::Final(error) => error,
             Self::Taken => BackendError::Denied("a condition that nobody set does not hold".to_owned()),
         })
+    }
+}
+
+/// Why there is no result in the end.
+pub enum Ended {
+    /// The object is there, but the range is not.
+    PastTheEnd,
+    Error(BackendError),
+}
+
+impl From<Ended> for BackendError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Error(error) => error,
+            Ended::PastTheEnd => Self::Denied("it refuses a range that nobody asked for".to_owned()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout};
 
-use super::error::Failure;
+use super::error::{Ended, Failure};
 use super::{S3, SILENCE, attempts};
 use crate::backend::{BackendError, HttpOperation, Key};
 
@@ -26,7 +26,7 @@ impl S3 {
         let _turn = self.turn().await?;
         let read = attempts::harmless(&*self.clock, || self.read_once(key, range.as_ref())).await;
         match (read, range) {
-            (Err(attempts::Ended::PastTheEnd), Some(_)) => Ok(Bytes::new()),
+            (Err(Ended::PastTheEnd), Some(_)) => Ok(Bytes::new()),
             (Ok(_), Some(range)) if is_nothing(&range) => Ok(Bytes::new()),
             (read, _) => Ok(read?),
         }

@@ -10,12 +10,11 @@ use clap::Args;
 use indicatif::BinaryBytes;
 use thiserror::Error;
 
-use super::progress::Shown;
+use super::progress::{Shown, name};
 use crate::cli::client::output::{Output, note, table};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{StorageUrl, Value as _};
 use crate::journal::transfer::{self, Copied, Summary};
-use crate::oci::Namespace;
 use crate::server;
 
 /// More namespaces than these are told as a sum only.
@@ -111,10 +110,6 @@ fn text(summary: &Summary) -> String {
         sum(|copied| copied.objects),
     ));
     text
-}
-
-pub(super) fn name(namespace: &Namespace) -> String {
-    if *namespace == Namespace::root() { "(root)".to_owned() } else { namespace.to_string() }
 }
 
 fn store(text: &str) -> Result<StorageUrl, String> {

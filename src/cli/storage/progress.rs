@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 
-use super::copy::name;
 use crate::cli::client::output::note;
 use crate::journal::transfer::Event;
+use crate::oci::Namespace;
 
 /// Lines tell of a stretch of work that is this long, a line for each tenth of it.
 const LONG_DATA: u64 = 1 << 30;
@@ -101,4 +101,9 @@ impl Lines {
             note(&format!("namespace {}: {done} of {total} {}", self.namespace, self.what));
         }
     }
+}
+
+/// As it is told to people.
+pub(super) fn name(namespace: &Namespace) -> String {
+    if *namespace == Namespace::root() { "(root)".to_owned() } else { namespace.to_string() }
 }
