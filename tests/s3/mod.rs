@@ -3,6 +3,7 @@
 mod backend;
 mod costs;
 mod large;
+mod linearizable;
 mod outage;
 mod probe;
 mod single;
