@@ -14,11 +14,11 @@ use crate::journal::keys;
 use crate::oci::Digest;
 
 /// Commits that are read side by side, at the most.
-const MAX_WINDOW: u64 = 32;
+const SIDE_BY_SIDE: usize = 32;
 /// Checkpoints that are tried; the store keeps two of each fold version.
 const CHECKPOINTS: usize = 2;
-/// Keys behind the head that are looked at: one would do, if nobody put other files between the commits.
-const BEYOND: usize = 100;
+/// Keys behind the head that are listed at once: more commits than a checkpoint leaves behind it, mostly.
+const BEYOND: usize = 1_000;
 
 pub enum Progress {
     Waiting,
@@ -37,18 +37,12 @@ pub struct Loader {
     first: Bytes,
     head: Bytes,
     checkpoints: VecDeque<Key>,
-    window: Window,
-    /// What the LIST after the head found, and the last read.
+    /// Commits that were listed and are not asked for yet, and those that were read and are not folded yet.
+    listed: VecDeque<u64>,
+    found: BTreeMap<u64, Bytes>,
+    /// What the LIST after the head found, if it was not the next commit; and the last read.
     beyond: Option<u64>,
     last: Option<(Ticket, Duration)>,
-}
-
-/// Commits that are read side by side.
-#[derive(Default)]
-struct Window {
-    width: u64,
-    found: BTreeMap<u64, Bytes>,
-    end: bool,
 }
 
 #[derive(Clone)]
@@ -81,7 +75,8 @@ impl Loader {
             first: Bytes::new(),
             head: Bytes::new(),
             checkpoints: VecDeque::new(),
-            window: Window { width: 1, ..Window::default() },
+            listed: VecDeque::new(),
+            found: BTreeMap::new(),
             beyond: None,
             last: None,
         };
@@ -145,13 +140,8 @@ impl Loader {
             },
             (Request::Checkpoint(_), _) => self.next_checkpoint(core)?,
             (Request::End(found), answer) => self.adopt(core, *found, answer)?,
-            (Request::Commit(seq), answer) => self.window_answered(core, seq, answer)?,
-            (Request::Beyond, Answer::Keys(keys)) => {
-                self.beyond = keys.iter().find_map(keys::commit_seq);
-                let sent = core.now();
-                let ticket = self.send(core, Request::Last);
-                self.last = Some((ticket, sent));
-            }
+            (Request::Commit(seq), answer) => self.commit_answered(core, seq, answer)?,
+            (Request::Beyond, Answer::Keys(keys)) => self.look_beyond(core, &keys),
             (Request::Last, answer) => return self.last_answered(core, answer),
             (Request::Settle, _) => return Ok(self.finished()),
             // A store answers a read with bytes and a LIST with keys.
@@ -168,7 +158,7 @@ impl Loader {
             None => {
                 let first = self.first.clone();
                 self.fold(core, 1, first)?;
-                self.read_window(core);
+                self.send(core, Request::Beyond);
             }
         }
         Ok(())
@@ -189,41 +179,62 @@ impl Loader {
         core.state = found.state.into();
         core.tail = Tail::default();
         self.head = bytes;
-        self.read_window(core);
+        self.send(core, Request::Beyond);
         Ok(())
     }
 
-    /// Reads the next commits side by side: 1, 2, 4 ... at a time.
-    fn read_window(&mut self, core: &mut Core) {
-        let next = core.state.seq + 1;
-        for seq in next..next + self.window.width {
-            self.send(core, Request::Commit(seq));
+    /// The commits that follow the head without a gap are read; where none does, the next one is asked for once more, because
+    /// a list may be of a moment ago, and that proves the head.
+    fn look_beyond(&mut self, core: &mut Core, keys: &[Key]) {
+        let mut next = core.state.seq;
+        let listed = keys.iter().filter_map(keys::commit_seq);
+        let follow = |seq: &u64| {
+            next += 1;
+            *seq == next
+        };
+        self.listed = listed.take_while(follow).collect();
+        if !self.listed.is_empty() {
+            return self.read_listed(core);
         }
-        let width = (self.window.width * 2).min(MAX_WINDOW);
-        self.window = Window { width, ..Window::default() };
+        self.beyond = keys.iter().find_map(keys::commit_seq);
+        self.prove_head(core);
     }
 
-    fn window_answered(&mut self, core: &mut Core, seq: u64, answer: Answer) -> Result<(), JournalError> {
-        match answer {
-            Answer::Bytes(bytes) => {
-                self.window.found.insert(seq, bytes);
-            }
-            _ => self.window.end = true,
+    fn prove_head(&mut self, core: &mut Core) {
+        let sent = core.now();
+        let ticket = self.send(core, Request::Last);
+        self.last = Some((ticket, sent));
+    }
+
+    fn read_listed(&mut self, core: &mut Core) {
+        while self.outstanding.len() < SIDE_BY_SIDE
+            && let Some(seq) = self.listed.pop_front()
+        {
+            self.send(core, Request::Commit(seq));
         }
+    }
+
+    fn commit_answered(&mut self, core: &mut Core, seq: u64, answer: Answer) -> Result<(), JournalError> {
+        if let Answer::Bytes(bytes) = answer {
+            self.found.insert(seq, bytes);
+        }
+        self.read_listed(core);
         if !self.outstanding.is_empty() {
             return Ok(());
         }
-        // What was found behind a missing commit is left for later: it may be a race or a loss.
-        for (seq, bytes) in std::mem::take(&mut self.window.found) {
+        let before = core.state.seq;
+        for (seq, bytes) in std::mem::take(&mut self.found) {
             if seq != core.state.seq + 1 {
                 break;
             }
             self.fold(core, seq, bytes)?;
         }
-        if self.window.end {
+        if core.state.seq > before {
             self.send(core, Request::Beyond);
         } else {
-            self.read_window(core);
+            // It was listed and is not there.
+            self.beyond = Some(before + 1);
+            self.prove_head(core);
         }
         Ok(())
     }
@@ -231,7 +242,7 @@ impl Loader {
     fn last_answered(&mut self, core: &mut Core, answer: Answer) -> Result<Progress, JournalError> {
         if let Answer::Bytes(bytes) = answer {
             self.fold(core, core.state.seq + 1, bytes)?;
-            self.read_window(core);
+            self.send(core, Request::Beyond);
             return Ok(Progress::Waiting);
         }
         if let Some(beyond) = self.beyond

@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::random::Random;
 use super::replica::{MAX_STALENESS, Replica};
-use super::store::{Request, Store, unavailable};
+use super::store::{Reply, Request, Store, unavailable};
 use crate::backend::BackendError;
 use crate::journal::error::{JournalError, ProposeError};
+use crate::journal::keys;
 use crate::journal::machine::{Action, Event, Id, Mode, Outcome, Ticket};
 use crate::journal::proposal::{Body, Change, NewManifest, Proposal, Refusal};
 use crate::oci::{Condition, Digest, MediaType, OCI_MANIFEST, RepositoryName, Tag};
@@ -305,4 +306,29 @@ fn in_single_mode_a_commit_of_another_process_stops_this_one() {
     let reason = script.stopped.expect("it must not go on");
     assert!(reason.contains("single mode"), "{reason}");
     assert!(matches!(script.proposed[&2], Err(ProposeError::Journal(JournalError::Foreign(_)))));
+}
+
+/// A store that lists a commit and does not give it has lost it: nobody asks for ever.
+#[test]
+fn a_commit_that_is_listed_and_cannot_be_read_is_lost() {
+    let mut writer = loaded(Duration::ZERO);
+    writer.propose(2, blob("second"));
+    writer.serve();
+    let mut script = Script::new();
+    std::mem::swap(&mut script.store, &mut writer.store);
+    let second = keys::commit(&app().namespace(), 2);
+    confirm(&mut script, 3);
+    for _ in 0..20 {
+        for (ticket, request) in std::mem::take(&mut script.requests) {
+            let reply = match &request {
+                Request::Read { key } if *key == second => {
+                    Reply::Read(Err(BackendError::NotFound(key.clone())))
+                }
+                request => script.store.answer(request),
+            };
+            script.give(reply.event(ticket));
+        }
+    }
+    assert!(script.requests.is_empty(), "it asks again and again");
+    assert_eq!(script.failed, [3]);
 }
