@@ -17,7 +17,7 @@ use crate::support::registry::{manifest_path, put_manifest};
 use crate::support::s3::bucket_of;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const HISTORIES: usize = 200;
+const HISTORIES: usize = 120;
 /// Histories that are made at the same time.
 const AT_ONCE: usize = 8;
 const CLIENTS: usize = 5;
