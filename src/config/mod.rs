@@ -8,6 +8,7 @@ mod file;
 mod keyring;
 mod keys;
 mod load;
+mod named_file;
 mod pem_file;
 mod print;
 mod settings;

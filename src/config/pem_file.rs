@@ -1,13 +1,11 @@
 //! A file of certificates that is read with the setting which names it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
-use super::Value;
+use super::{Value, named_file};
 
-/// More bytes are not read: all certificates of a system have some 300 KiB.
-const MAX_BYTES: u64 = 4 << 20;
+/// In MiB: all certificates of a system have some 300 KiB.
+const MOST: u64 = 4;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Certificates in PEM.
@@ -29,15 +27,9 @@ impl Eq for PemFile {}
 
 impl Value for PemFile {
     fn read(text: &str) -> Result<Self, String> {
-        let told = |why: &dyn std::fmt::Display| format!("`{}`: {why}", text.escape_debug());
-        let mut pem = Vec::new();
-        let read = File::open(text).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut pem));
-        read.map_err(|error| told(&error))?;
-        if pem.len() as u64 > MAX_BYTES {
-            return Err(told(&"a file of more than 4 MiB is not read"));
-        }
+        let pem = named_file::read(text, MOST)?;
         if !pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
-            return Err(told(&"no certificate in PEM stands in it"));
+            return Err(named_file::told(text, &"no certificate in PEM stands in it"));
         }
         Ok(Self { path: text.into(), pem })
     }
