@@ -92,6 +92,10 @@ impl Failure {
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
             Self::Behind => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+            // The server ends, and with it the runtime that did the work: another one can do it.
+            Self::Failed(error) if error.is_cancelled() => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+            }
             Self::Failed(_) | Self::Answer(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         }
     }
@@ -225,5 +229,22 @@ fn of_body(error: &BodyError) -> (StatusCode, ErrorCode) {
         BodyError::Idle(_) | BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::SizeInvalid),
         BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         BodyError::Broken(_) | BodyError::Gone => BROKEN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_ends_with_its_server_may_be_asked_for_again() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let cancelled = Failure::Failed(task.await.unwrap_err()).reply(Form::Json, "id", None);
+        assert_eq!(cancelled.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(cancelled.headers().contains_key(RETRY_AFTER));
+        let panicked = tokio::spawn(async { panic!("a test wants this panic") }).await.unwrap_err();
+        let panicked = Failure::Failed(panicked).reply(Form::Json, "id", None);
+        assert_eq!(panicked.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
