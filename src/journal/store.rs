@@ -167,11 +167,12 @@ impl Journals {
     }
 
     async fn confirmed(&self, namespace: &Namespace, within: Duration) -> Result<Seen, JournalError> {
-        let seen = match self.in_memory(namespace) {
-            Some(state) if self.options.mode == Mode::Single => {
-                Seen { state: Some(state), fresh: true, behind: false }
-            }
-            _ => self.asked(namespace, within).await?,
+        let seen = if self.options.mode == Mode::Single
+            && let Some(state) = self.in_memory(namespace)
+        {
+            Seen { state: Some(state), fresh: true, behind: false }
+        } else {
+            self.asked(namespace, within).await?
         };
         if seen.behind {
             freshness::notice();
