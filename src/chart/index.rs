@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use semver::Version;
 
-use super::release::Release;
 use super::{version, yaml};
 use crate::clock::Timestamp;
-use crate::oci::Tag;
+use crate::oci::{Digest, Tag};
 
 /// Leaves hold about this many bytes, and never more than twice as many unless one version does.
 const LEAF: usize = 64 * 1024;
@@ -20,6 +19,19 @@ const LEAF: usize = 64 * 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     charts: BTreeMap<Box<str>, Chart>,
+}
+
+/// What an index lists of one version.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    pub name: &'a str,
+    pub version: &'a str,
+    /// Of the package.
+    pub package: &'a Digest,
+    /// Rendered by [`super::Metadata::render`].
+    pub metadata: &'a str,
+    /// Since when the version has had this package.
+    pub since: Timestamp,
 }
 
 /// The place of a version among those of its chart: the highest comes first. Versions that Helm takes for equal
@@ -59,16 +71,10 @@ impl PartialOrd for Rank {
 }
 
 impl Index {
-    /// Changes what is listed of the chart `name`: each version with its release and the time since when it is what it
-    /// is, or with nothing when it is listed no more.
-    pub fn change<'a>(
-        &mut self,
-        name: &str,
-        changes: impl IntoIterator<Item = (Rank, Option<(&'a Release, Timestamp)>)>,
-    ) {
+    /// Changes what is listed of the chart `name`: each version with what to list of it, or nothing.
+    pub fn change<'a>(&mut self, name: &str, changes: impl IntoIterator<Item = (Rank, Option<Listed<'a>>)>) {
         let changes = changes.into_iter();
-        let render = |(release, since)| entry(release, since);
-        let mut changes: Vec<Change> = changes.map(|(rank, listed)| (rank, listed.map(render))).collect();
+        let mut changes: Vec<Change> = changes.map(|(rank, listed)| (rank, listed.map(entry))).collect();
         changes.sort_by(|(a, _), (b, _)| a.cmp(b));
         let chart = self.charts.entry(name.into()).or_insert_with(|| Chart::new(name));
         chart.change(changes);
@@ -101,9 +107,9 @@ impl Index {
 
 const BETWEEN: Bytes = Bytes::from_static(b",\n");
 
-/// One version of the list as JSON, on one line: since `since` it is what it is.
-pub fn entry(release: &Release, since: Timestamp) -> String {
-    let Release { name, version, package, metadata, .. } = release;
+/// One version of the list as JSON, on one line.
+pub fn entry(listed: Listed<'_>) -> String {
+    let Listed { name, version, package, metadata, since } = listed;
     let fields = metadata.strip_suffix('}').unwrap_or(metadata);
     // A name of a repository, a version and a digest have no character to escape.
     let digest = package.hex();
@@ -214,8 +220,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chart::{Metadata, tag_of_version};
-    use crate::oci::Digest;
+    use crate::chart::{Metadata, Release, tag_of_version};
 
     fn release(version: &str, size: usize) -> Release {
         let config = json!({"name": "app", "version": version, "description": "d".repeat(size)}).to_string();
@@ -247,7 +252,7 @@ mod tests {
         );
         let app = release("1.2.3+b", 1);
         let since = Timestamp::parse("2026-01-02T03:04:05Z").unwrap();
-        index.change("app", [(rank("1.2.3+b"), Some((&app, since)))]);
+        index.change("app", [(rank("1.2.3+b"), Some(app.listed(since)))]);
         let digest = app.package.hex();
         assert!(
             text(&index).ends_with(&format!(
@@ -281,7 +286,7 @@ mod tests {
         shuffled.sort();
         let mut index = Index::default();
         for version in shuffled {
-            index.change("app", [(rank(version), Some((&release(version, 1), Timestamp::default())))]);
+            index.change("app", [(rank(version), Some(release(version, 1).listed(Timestamp::default())))]);
         }
         assert_eq!(versions(&index), sorted);
     }
@@ -291,7 +296,7 @@ mod tests {
         let many: Vec<Release> = (0..1_000).map(|n| release(&format!("1.0.{n}"), 1_000)).collect();
         let mut index = Index::default();
         let changes =
-            many.iter().map(|release| (rank(&release.version), Some((release, Timestamp::default()))));
+            many.iter().map(|release| (rank(&release.version), Some(release.listed(Timestamp::default()))));
         index.change("app", changes);
         let leaves = |index: &Index| {
             index.charts["app"].leaves.iter().map(|leaf| leaf.text.clone()).collect::<Vec<_>>()
@@ -318,14 +323,14 @@ mod tests {
                 let version = format!("1.{}.{}", n / 8, n % 8);
                 let release = release(&version, size);
                 let since = Timestamp::from_micros(size as i64);
-                step_by_step.change("app", [(rank(&version), add.then_some((&release, since)))]);
+                step_by_step.change("app", [(rank(&version), add.then_some(release.listed(since)))]);
                 match add {
                     true => listed.insert(version, (release, since)),
                     false => listed.remove(&version),
                 };
             }
             let mut at_once = Index::default();
-            let all = listed.iter().map(|(version, (release, since))| (rank(version), Some((release, *since))));
+            let all = listed.iter().map(|(version, (release, since))| (rank(version), Some(release.listed(*since))));
             at_once.change("app", all);
             prop_assert_eq!(text(&step_by_step), text(&at_once));
             prop_assert_eq!(versions(&at_once).len(), listed.len());

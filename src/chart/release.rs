@@ -1,20 +1,16 @@
 //! A released version of a chart: enough to list it and to serve its files without reading a package.
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
-
+use super::index::Listed;
 use super::metadata::{InvalidMetadata, Metadata};
 use super::version::{tag_of_version, version_of_tag};
+use crate::clock::Timestamp;
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 
 /// A config of more bytes than this is not read.
 pub const MAX_CONFIG: u64 = 1 << 20;
 
-/// What a manifest says of its chart. It travels in the journal; a checkpoint has it as it is here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a manifest says of its chart, rendered once, when it is pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     pub name: Box<str>,
     pub version: Box<str>,
@@ -89,12 +85,10 @@ impl Release {
         *self.name == *repository.base() && *self.version == *version_of_tag(tag.as_str())
     }
 
-    /// Reads a record of the journal, `{metadata, package, provenance?}`; `None` for whatever else a journal may hold
-    /// in its place.
-    pub fn read(record: &Value) -> Option<Self> {
-        let metadata = Metadata::read(record.get("metadata")?.to_string().as_bytes()).ok()?;
-        let digest = |key| record.get(key)?.as_str().and_then(|text| Digest::parse(text).ok());
-        Self::new(&metadata, digest("package")?, digest("provenance")).ok()
+    /// What an index lists of it, if it has been so since `since`.
+    pub fn listed(&self, since: Timestamp) -> Listed<'_> {
+        let Self { name, version, package, metadata, .. } = self;
+        Listed { name, version, package, metadata, since }
     }
 }
 
@@ -115,33 +109,6 @@ pub fn provenances_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> 
     manifest.layers.iter().filter(|layer| layer.media_type.is_helm_provenance())
 }
 
-/// A release as the journal has it: JSON that people can read.
-pub mod record {
-    use super::*;
-
-    pub fn serialize<S: Serializer>(
-        release: &Option<Arc<Release>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Record<'a> {
-            metadata: &'a RawValue,
-            package: &'a Digest,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            provenance: &'a Option<Digest>,
-        }
-        let Some(release) = release else { return serializer.serialize_none() };
-        let metadata = serde_json::from_str(&release.metadata).map_err(serde::ser::Error::custom)?;
-        let Release { package, provenance, .. } = &**release;
-        Record { metadata, package, provenance }.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Release>>, D::Error> {
-        let record = Value::deserialize(deserializer)?;
-        Ok(Release::read(&record).map(Arc::new))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -156,36 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
-        #[derive(Debug, PartialEq, Serialize, Deserialize)]
-        struct Op(#[serde(with = "record")] Option<Arc<Release>>);
-        for provenance in [None, Some(Digest::sha256(b"b"))] {
-            let op = Op(Some(Arc::new(release("app", "1.0.0+a", provenance))));
-            let text = serde_json::to_string(&op).unwrap();
-            assert!(text.starts_with(r#"{"metadata":{"name":"app","version":"1.0.0+a"},"#), "{text}");
-            assert_eq!(serde_json::from_str::<Op>(&text).unwrap(), op);
-        }
-        assert_eq!(release("app", "1.0.0+a", None).tag(), Tag::parse("1.0.0_a").ok());
-    }
-
-    #[test]
-    fn what_is_no_record_is_none() {
-        let package = Digest::sha256(b"a");
-        let metadata = json!({"name": "app", "version": "1.0.0"});
-        for record in [
-            json!(null),
-            json!([1]),
-            json!({"metadata": metadata}),
-            json!({"metadata": {"name": "app"}, "package": package}),
-            json!({"metadata": {"name": 1, "version": "1.0.0"}, "package": package}),
-            json!({"metadata": metadata, "package": "sha256:0"}),
-        ] {
-            assert_eq!(Release::read(&record), None, "{record}");
-        }
-    }
-
-    #[test]
     fn a_tag_stands_for_the_version_that_helm_reads_in_it() {
+        assert_eq!(release("app", "1.0.0+a", None).tag(), Tag::parse("1.0.0_a").ok());
         let cases = [
             ("team/app", "1.0.0", "app", "1.0.0", true),
             ("app", "1.0.0_a", "app", "1.0.0+a", true),

@@ -1,4 +1,4 @@
-//! One commit: a line of JSON, then the small bodies that ride along (JOURNAL.md section 2).
+//! One commit: a line of JSON, then the small bodies that are attached to it (docs/internals/storage-format.md#commits).
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,18 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::op::{Entry, Op, OpExtent, ReadOp, read_op};
+use super::actor::Actor;
+use super::op::{Crc32c, Entry, FoldedOp, Op, OpExtent, ReadOp, read_op};
 use super::proposal::Draft;
 use crate::clock::Timestamp;
 use crate::oci::Digest;
 
 /// The version of the line's format.
 const VERSION: u32 = 1;
+/// The last member of a line: the CRC-32C of all bytes of the line before the comma that it begins with.
+const CHECKSUM: &str = ",\"crc32c\":\"";
+/// The whole of it in bytes: [`CHECKSUM`], eight hex digits, and the end of the object.
+const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 10;
 
 /// A commit as it is read back.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Commit {
     pub writer: Uuid,
     /// 128 random bits, fresh for each (number, bytes) that is sent: whose commit this is.
     pub nonce: String,
-    pub ops: Vec<Op>,
+    pub ops: Vec<FoldedOp>,
 }
 
 /// What a commit says before its ops.
@@ -41,14 +46,14 @@ pub struct Head {
 pub enum MalformedCommit {
     #[error("its line has no end")]
     NoLine,
+    #[error("its line does not have the checksum that it ends with")]
+    Checksum,
     #[error("its line is not the JSON of a commit: {0}")]
     Json(#[from] serde_json::Error),
     #[error("it has format version {0}: it was written by a newer version of charthouse")]
     Version(u32),
     #[error("it has the operation {0:?}: it was written by a newer version of charthouse")]
     UnknownOp(String),
-    #[error("its attachments have {actual} bytes instead of {expected}")]
-    Attachments { expected: u64, actual: u64 },
 }
 
 #[derive(Serialize)]
@@ -72,12 +77,11 @@ struct LineIn<'a> {
     time: Timestamp,
     writer: Uuid,
     nonce: String,
-    attached: Option<Attached>,
     #[serde(borrow)]
     ops: Vec<&'a RawValue>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Attached {
     length: u64,
     sha256: Digest,
@@ -91,7 +95,7 @@ pub fn encode(head: &Head, members: Vec<Member>) -> Result<Vec<Bytes>, serde_jso
     for member in members {
         for mut op in member.draft.ops {
             shift_attachments(&mut op, at);
-            entries.push(Entry { op, by: member.by.clone(), request: member.request.clone() });
+            entries.push(Entry { op, actor: member.actor.clone() });
         }
         at += member.draft.attachments.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
         attachments.extend(member.draft.attachments);
@@ -107,6 +111,7 @@ pub fn encode(head: &Head, members: Vec<Member>) -> Result<Vec<Bytes>, serde_jso
         ops: &entries,
     };
     let mut bytes = serde_json::to_vec(&line)?;
+    seal(&mut bytes);
     bytes.push(b'\n');
     let mut pieces = vec![Bytes::from(bytes)];
     pieces.append(&mut attachments);
@@ -117,24 +122,25 @@ pub fn encode(head: &Head, members: Vec<Member>) -> Result<Vec<Bytes>, serde_jso
 #[derive(Clone, Debug)]
 pub struct Member {
     pub draft: Draft,
-    pub by: Box<str>,
-    pub request: Box<str>,
+    pub actor: Actor,
 }
 
 impl Commit {
+    /// Reads the line. What is attached to it is not looked at: damage there is that of the bodies, not of the commit.
+    ///
+    /// # Errors
+    /// The line is not whole, or was written by a newer release.
     pub fn read(bytes: &Bytes) -> Result<Self, MalformedCommit> {
         let line = line(bytes);
         if line.len() == bytes.len() {
             return Err(MalformedCommit::NoLine);
         }
+        if !is_sealed(line) {
+            return Err(MalformedCommit::Checksum);
+        }
         let line_in: LineIn<'_> = serde_json::from_slice(line)?;
         if line_in.v != VERSION {
             return Err(MalformedCommit::Version(line_in.v));
-        }
-        let expected = line_in.attached.map_or(0, |attached| attached.length);
-        let actual = (bytes.len() - line.len() - 1) as u64;
-        if actual != expected {
-            return Err(MalformedCommit::Attachments { expected, actual });
         }
         let mut ops = Vec::with_capacity(line_in.ops.len());
         for raw in line_in.ops {
@@ -147,6 +153,24 @@ impl Commit {
         let LineIn { seq, prev, time, writer, nonce, .. } = line_in;
         Ok(Self { seq, prev, time, writer, nonce, ops })
     }
+}
+
+/// Ends the JSON of a line with its checksum.
+pub(super) fn seal(line: &mut Vec<u8>) {
+    line.pop();
+    let end = checksum_of(line);
+    line.extend_from_slice(end.as_bytes());
+}
+
+fn checksum_of(content: &[u8]) -> String {
+    format!("{CHECKSUM}{:08x}\"}}", Crc32c::of(content).0)
+}
+
+/// Whether a line ends with the checksum of what comes before. The newest line has no other proof: no hash chain covers it.
+fn is_sealed(line: &[u8]) -> bool {
+    let Some(length) = line.len().checked_sub(CHECKSUM_LENGTH) else { return false };
+    let (content, end) = line.split_at(length);
+    end == checksum_of(content).as_bytes()
 }
 
 /// The line of a commit, without its line feed; everything if there is none.
@@ -163,12 +187,7 @@ fn digest_of(pieces: &[Bytes]) -> Digest {
 
 /// A draft counts attachments from its own first one; a commit from the first one of the batch.
 fn shift_attachments(op: &mut Op, by: u64) {
-    let extents = match op {
-        Op::Blob { extents, .. } => extents,
-        Op::Manifest(manifest) => &mut manifest.extents,
-        _ => return,
-    };
-    for extent in extents {
+    for extent in op.extents_mut() {
         if let OpExtent::Attached { attached, .. } = extent {
             attached[0] += by;
         }

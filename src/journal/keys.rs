@@ -7,6 +7,8 @@ use crate::oci::{Namespace, RepositoryName};
 
 /// Checkpoints of another number were written by a fold that may read the journal differently.
 pub const FOLD_VERSION: u32 = 1;
+/// This release in the order of releases that write journals: what `require` compares.
+pub const WRITER: u32 = 1;
 
 pub fn layout() -> Key {
     Key::from_names("layout".to_owned())

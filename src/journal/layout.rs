@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::keys::WRITER;
 use super::probe::{self, ProbeError};
 use super::{Mode, keys};
 use crate::backend::{Backend, BackendError, Create};
@@ -17,8 +18,6 @@ use crate::clock::{Clock, Timestamp};
 
 /// The format of everything below a store's root.
 const FORMAT: u32 = 1;
-/// What this release is in the order of releases that write journals.
-const WRITER: u32 = 1;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Layout {

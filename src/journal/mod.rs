@@ -1,9 +1,11 @@
-//! The journal: commits, the fold, checkpoints, and the machines that append and read (JOURNAL.md).
+//! The journal: commits, the fold, checkpoints, and the machines that append and read (docs/internals/journal-protocol.md).
 //!
 //! It knows neither HTTP nor policy by name.
 
+mod actor;
 mod checkpoint;
 mod commit;
+mod decide;
 mod driver;
 mod error;
 mod fold;
@@ -18,20 +20,27 @@ mod proposal;
 mod state;
 mod store;
 pub mod transfer;
+mod undo;
 
+pub use actor::{Actor, PrincipalName, Via};
 pub use error::{JournalError, ProposeError};
+pub use fold::NotRestorable;
 pub use freshness::noticed;
 pub use layout::{Layout, OpenError};
 pub use machine::{Mode, Outcome};
-pub use op::Crc32c;
+pub use op::{
+    AttachedBody, BodiesOp, ChartRecord, Crc32c, DropOp, EraseOp, FenceOp, PurgeOp, ReapOp, RestoreOp,
+    UndoKey, Was,
+};
 pub use policy::{AllLoose, Firmness, TagPolicy};
 pub use probe::ProbeError;
 pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal, Replace};
 pub use state::{
-    Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision, State, TagEntry,
-    created_at,
+    CommitPlace, Condemned, Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision,
+    State, TagEntry, Totals, Yank, created_at,
 };
 pub use store::{Journals, Options};
+pub use undo::{Removal, RemovedTag, Undo, UndoBlob, UndoManifest, UndoTag};
 
 #[cfg(test)]
 mod recount;

@@ -339,14 +339,26 @@ async fn keep_house(journals: Weak<Journals>) {
 }
 
 impl Change {
-    /// The repository that has content when the change is made.
+    /// The repository that may get its first content by the change. What is restored had content before.
     fn brings_to(&self) -> Option<&RepositoryName> {
         match self {
             Change::Blob { repository, .. } | Change::Mount { repository, .. } => Some(repository),
             Change::Manifest(new) => Some(&new.repository),
-            Change::Untag { .. } | Change::Delete { .. } | Change::Unlink { .. } | Change::Damaged { .. } => {
-                None
-            }
+            Change::Restore(_)
+            | Change::Untag { .. }
+            | Change::Delete { .. }
+            | Change::Unlink { .. }
+            | Change::Yank { .. }
+            | Change::Unyank { .. }
+            | Change::Drop(_)
+            | Change::Damaged(_)
+            | Change::Sound(_)
+            | Change::Erase(_)
+            | Change::Reap(_)
+            | Change::Purge(_)
+            | Change::Fence(_)
+            | Change::Rules(_)
+            | Change::Require(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::content::{Kind, Stored, Wanted};
-use super::{BlobReader, Error, Registry, Who};
+use super::{Actor, BlobReader, Error, Registry};
 use crate::journal::Change;
 use crate::oci::{Digest, RepositoryName};
 
@@ -71,9 +71,10 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
-        let change = Change::Unlink { repository: repository.clone(), digest: digest.clone() };
-        self.propose(&repository.namespace(), change, who).await.map(drop)
+        let (repository, digest, now) = (repository.clone(), digest.clone(), false);
+        let namespace = repository.namespace();
+        self.propose(&namespace, Change::Unlink { repository, digest, now }, who).await.map(drop)
     }
 }

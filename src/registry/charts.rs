@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Blob, Error, Registry};
-use crate::chart::{self, MAX_CONFIG, Metadata, Release, Unlisted, tag_of_version, version_of_tag};
-use crate::journal::State;
+use crate::chart::{self, Listed, MAX_CONFIG, Metadata, Unlisted, tag_of_version, version_of_tag};
+use crate::journal::{ChartRecord, Release, State};
 use crate::oci::{ChartFile, Digest, Manifest, Namespace, RepositoryName, Tag};
 
 /// A file of a chart repository.
@@ -23,7 +23,9 @@ pub(super) struct ReadChart {
     /// What the config says.
     pub config: Result<Metadata, Unlisted>,
     /// What an index lists, if it can.
-    pub release: Option<Arc<Release>>,
+    pub record: Option<Arc<ChartRecord>>,
+    /// The tag that stands for its version, if there can be one.
+    pub listed: Option<Tag>,
     pub warnings: Vec<String>,
 }
 
@@ -70,26 +72,43 @@ impl Registry {
             _ => Err(Unlisted::ConfigTooLarge),
         };
         let listed = match &read {
-            Ok(metadata) => Release::of(repository, manifest, metadata),
+            Ok(metadata) => chart::Release::of(repository, manifest, metadata),
             Err(unlisted) => Err(unlisted.clone()),
         };
-        let release = match listed {
+        let (record, listed) = match listed {
             Ok(release) => {
                 warnings.extend(other_versions(&release, tags));
-                Some(Arc::new(release))
+                let listed = release.tag().filter(|tag| release.is_at(repository, tag));
+                (Some(Arc::new(record_of(release))), listed)
             }
             Err(unlisted) => {
                 warnings.push(format!("index.yaml does not list this chart: {unlisted}"));
-                None
+                (None, None)
             }
         };
-        Ok(Some(ReadChart { digest: config.digest.clone(), config: read, release, warnings }))
+        Ok(Some(ReadChart { digest: config.digest.clone(), config: read, record, listed, warnings }))
     }
+}
+
+/// What an index lists of a release.
+pub fn listed(release: &Release) -> Listed<'_> {
+    let ChartRecord { name, version, package, metadata, .. } = &*release.chart;
+    Listed { name, version, package, metadata, since: release.since }
+}
+
+/// What the journal keeps of a chart.
+pub fn record_of(release: chart::Release) -> ChartRecord {
+    let chart::Release { name, version, package, provenance, metadata } = release;
+    ChartRecord { name, version, package, provenance, metadata }
 }
 
 /// The release whose file is `file`. Where a name ends and a version begins is for the releases to say: every `-` may
 /// be the place. Of two releases with one file name the one with a strict version is meant.
-fn find(state: &State, namespace: &Namespace, file: &ChartFile) -> Option<(RepositoryName, Arc<Release>)> {
+fn find(
+    state: &State,
+    namespace: &Namespace,
+    file: &ChartFile,
+) -> Option<(RepositoryName, Arc<ChartRecord>)> {
     let splits = file.stem.match_indices('-').map(|(at, _)| (&file.stem[..at], &file.stem[at + 1..]));
     let mut releases = splits.filter_map(|(name, version)| {
         let repository = namespace.repository(name).ok()?;
@@ -114,7 +133,7 @@ fn odd_versions(tags: &[Tag]) -> Vec<String> {
 }
 
 /// Tags that name another version than the chart does.
-fn other_versions(release: &Release, tags: &[Tag]) -> Vec<String> {
+fn other_versions(release: &chart::Release, tags: &[Tag]) -> Vec<String> {
     let version = |tag: &Tag| version_of_tag(tag.as_str());
     let is_other = |tag: &&Tag| chart::lax(&version(tag)).is_some() && version(tag) != *release.version;
     let warning = |tag: &Tag| {
@@ -137,7 +156,7 @@ mod tests {
 
         let config = br#"{"name":"app","version":"1.2.3"}"#;
         let metadata = Metadata::read(config).unwrap();
-        let release = Release::new(&metadata, Digest::sha256(b""), None).unwrap();
+        let release = chart::Release::new(&metadata, Digest::sha256(b""), None).unwrap();
         let other = other_versions(&release, &tags);
         assert_eq!(other.len(), 2, "{other:?}");
         assert!(other[0].contains("the tag v1.2.3:") && other[1].contains("the tag 1.2.4:"), "{other:?}");

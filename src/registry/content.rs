@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Error, Registry, Who};
+use super::{Actor, Error, Registry};
 use crate::backend::{BackendError, Key};
-use crate::journal::{Body, Change, Crc32c, Extent, MAX_ATTACHED, Piece, Place, State, keys};
+use crate::journal::{BodiesOp, Body, Change, Crc32c, Extent, MAX_ATTACHED, Piece, Place, State, keys};
 use crate::oci::{Digest, Namespace, Reference, RepositoryName};
 
 /// Bodies up to this size are verified by digest and kept for the next reader.
 pub(super) const MAX_CACHED: u64 = 256 * 1024;
 
-/// Verified bodies by digest, weighed by their bytes. Who may read one is decided before the cache is asked.
+/// Verified bodies by digest, weighed by their bytes. Actor may read one is decided before the cache is asked.
 pub(super) type Cache = moka::future::Cache<Digest, Bytes>;
 
 pub(super) fn cache(capacity: u64) -> Cache {
@@ -55,7 +55,7 @@ impl Wanted {
                 .blob(&self.repository, &self.digest)
                 .map(|content| Stored { size: content.size, extents: content.extents.clone() }),
             Kind::Manifest => state
-                .manifest(&self.repository, &self.digest)
+                .healthy_manifest(&self.repository, &self.digest)
                 .map(|entry| Stored { size: entry.manifest.size, extents: entry.manifest.extents.clone() }),
         }
     }
@@ -137,16 +137,21 @@ impl Registry {
         let Wanted { repository, digest, .. } = wanted;
         tracing::error!(%repository, %digest, "stored bytes are missing or damaged");
         let namespace = wanted.namespace();
-        let who = Who { by: "charthouse".into(), request: "verification".into() };
+        let mut lost = BodiesOp::default();
         for extent in suspects {
             let sound = match self.read_extent(&namespace, extent, 0, extent.length).await {
                 Ok(bytes) => bytes.is_some_and(|bytes| Crc32c::of(&bytes).0 == extent.crc32c),
                 Err(error) => return error,
             };
-            let Some(object) = extent.object().filter(|_| !sound) else { continue };
-            if let Err(error) = self.propose(&namespace, Change::Damaged { object }, &who).await {
-                tracing::error!(%object, %error, "the loss of an object could not be recorded");
+            match extent.place {
+                _ if sound => {}
+                Place::Object { id, .. } => lost.objects.push(id),
+                Place::Commit { seq, offset } => lost.bodies.push((seq, offset, extent.length)),
             }
+        }
+        let actor = Actor::system("verification", "verification", self.new_call());
+        if let Err(error) = self.propose(&namespace, Change::Damaged(lost), &actor).await {
+            tracing::error!(%digest, %error, "the damage could not be recorded");
         }
         Error::Damaged(digest.clone())
     }

@@ -14,6 +14,7 @@ use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use tokio::sync::OnceCell;
 
+use super::charts::listed;
 use super::{Error, Registry};
 use crate::chart::{self, Rank};
 use crate::journal::{Release, Repository, Revision, State};
@@ -134,7 +135,7 @@ impl Rope {
                 }
                 DiffItem::Remove(tag, _) => (tag, None),
             };
-            let listed = release.map(|release| (&*release.chart, release.since));
+            let listed = release.filter(|release| !release.yanked).map(listed);
             Some((Rank::of(tag)?, listed))
         });
         self.index.change(name.base(), changes);

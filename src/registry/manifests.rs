@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::content::{Kind, MAX_CACHED, Stored, Wanted};
-use super::{Error, Registry, Who};
+use super::{Actor, Error, Registry};
 use crate::journal::{Change, ManifestEntry, NewManifest, Replace, State};
 use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
@@ -102,7 +102,7 @@ impl Registry {
     pub async fn put_manifest(
         self: &Arc<Self>,
         put: PutManifest<'_>,
-        who: &Who,
+        who: &Actor,
     ) -> Result<ManifestPut, Error> {
         let read = Manifest::read(&put.body, &put.media_type)?;
         let digest = digest_of(put.reference, &put.body)?;
@@ -110,7 +110,8 @@ impl Registry {
         let chart = self.read_chart(put.repository, &read, &tags).await?;
         // On the heap: every request has room for the largest future of all.
         let odd = Box::pin(self.vet(put.repository, &read, chart.as_ref(), &tags)).await?;
-        let (chart, mut warnings) = chart.map(|chart| (chart.release, chart.warnings)).unwrap_or_default();
+        let (chart, listed, mut warnings) =
+            chart.map(|chart| (chart.record, chart.listed, chart.warnings)).unwrap_or_default();
         warnings.extend(odd);
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
@@ -122,6 +123,7 @@ impl Registry {
             blobs: read.blobs(),
             children: read.children(),
             tags: tags.clone(),
+            listed: listed.into_iter().collect(),
             artifact_type: read.effective_artifact_type().map(Into::into),
             annotations: Some(read.annotations).filter(|found| subject.is_some() && is_light(found)),
             subject: subject.clone(),
@@ -148,10 +150,12 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         condition: Condition,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
-        let change = Change::Delete { repository: repository.clone(), digest: digest.clone(), condition };
-        self.propose(&repository.namespace(), change, who).await.map(drop)
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let namespace = repository.namespace();
+        let change = Change::Delete { repository, digest, condition, now: false };
+        self.propose(&namespace, change, who).await.map(drop)
     }
 
     async fn find_manifest(
@@ -162,7 +166,7 @@ impl Registry {
         let namespace = repository.namespace();
         let found = match reference {
             Reference::Digest(digest) => {
-                let find = |state: &State| state.manifest(repository, digest).cloned();
+                let find = |state: &State| state.healthy_manifest(repository, digest).cloned();
                 self.journals.by_digest(&namespace, find).await?.map(|entry| (digest.clone(), entry))
             }
             Reference::Tag(tag) => self.currently(&namespace, |state| tagged(state, repository, tag)).await?,
@@ -206,7 +210,7 @@ fn settled(
 
 fn tagged(state: &State, repository: &RepositoryName, tag: &Tag) -> Option<(Digest, ManifestEntry)> {
     let digest = &state.tag(repository, tag)?.digest;
-    state.manifest(repository, digest).map(|entry| (digest.clone(), entry.clone()))
+    state.healthy_manifest(repository, digest).map(|entry| (digest.clone(), entry.clone()))
 }
 
 /// The digest of a body: of the algorithm that the reference names, if it names one, and then the same.

@@ -33,16 +33,19 @@ mod tests;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::journal::{Change, Journals, Outcome, Proposal, State, keys};
+
+pub use crate::journal::Actor;
 use crate::oci::{Namespace, RepositoryName};
 
 pub use blobs::Blob;
 pub use browse::{ListedChart, Listing, Version};
 pub use catalog::CatalogPage;
-pub use charts::StoredChartFile;
+pub use charts::{StoredChartFile, listed, record_of};
 pub use error::{BodyError, Error};
 pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
@@ -111,15 +114,6 @@ impl Default for Limits {
     }
 }
 
-/// Who asks: for the audit trail. An upload session belongs to `by`.
-#[derive(Clone, Debug)]
-pub struct Who {
-    /// The principal.
-    pub by: Box<str>,
-    /// The request id.
-    pub request: Box<str>,
-}
-
 /// A part of a listing: at most `limit` entries that come after `last` in byte order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Page<'a> {
@@ -160,6 +154,11 @@ impl Registry {
         })
     }
 
+    /// A fresh id for a call, which all changes of it carry.
+    pub fn new_call(&self) -> Uuid {
+        self.clock.uuid(self.clock.now())
+    }
+
     /// Whether the store answers: reads one byte of it.
     pub async fn probe(&self) -> Result<(), Error> {
         self.backend.read(&keys::layout(), Some(0..1)).await?;
@@ -181,8 +180,8 @@ impl Registry {
         self.journals.shutdown().await;
     }
 
-    async fn propose(&self, namespace: &Namespace, change: Change, who: &Who) -> Result<Outcome, Error> {
-        let proposal = Proposal { change, by: who.by.clone(), request: who.request.clone() };
+    async fn propose(&self, namespace: &Namespace, change: Change, who: &Actor) -> Result<Outcome, Error> {
+        let proposal = Proposal { change, actor: who.clone() };
         Ok(self.journals.propose(namespace, proposal).await?)
     }
 

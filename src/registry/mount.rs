@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::content::{Kind, Stored, Wanted};
-use super::{Error, Registry, Who};
+use super::{Actor, Error, Registry};
 use crate::journal::{Body, Change, Extent, MAX_ATTACHED, Piece, Place, keys};
 use crate::oci::{Digest, Namespace, RepositoryName};
 
@@ -27,7 +27,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         from: Option<&RepositoryName>,
-        who: &Who,
+        who: &Actor,
     ) -> Result<Mounted, Error> {
         let Some(from) = from else { return Ok(Mounted::Unavailable) };
         // What is there already need not be copied; the proposal finds out whether it still is.

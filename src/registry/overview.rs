@@ -91,11 +91,11 @@ impl Chart {
                 DiffItem::Update { old, new } => (Some(old), Some(new)),
                 DiffItem::Remove(tag, release) => (Some((tag, release)), None),
             };
-            if let Some((tag, release)) = gone {
+            if let Some((tag, release)) = gone.filter(|(_, release)| !release.yanked) {
                 weight = weight.saturating_sub(size(release));
                 Rank::of(tag).and_then(|rank| versions.remove(&rank));
             }
-            if let Some((tag, release)) = come {
+            if let Some((tag, release)) = come.filter(|(_, release)| !release.yanked) {
                 weight += size(release);
                 Rank::of(tag).and_then(|rank| versions.insert(rank, release.clone()));
             }
@@ -159,7 +159,8 @@ mod tests {
             let metadata = Metadata::read(config.as_bytes()).unwrap();
             let chart = crate::chart::Release::new(&metadata, Digest::sha256(b""), None).unwrap();
             let tag = chart.tag().unwrap();
-            (tag, Release { chart: Arc::new(chart), since: Timestamp::default() })
+            let chart = Arc::new(crate::registry::record_of(chart));
+            (tag, Release { chart, seq: 1, since: Timestamp::default(), yanked: false })
         };
         versions.iter().map(release).collect()
     }

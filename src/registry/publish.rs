@@ -7,10 +7,10 @@ use futures_util::future::try_join3;
 use serde_json::{Map, Value, json};
 
 use super::vetting::{Claim, Fault, Source};
-use super::{Error, PutManifest, Registry, Version, Who};
+use super::{Actor, Error, PutManifest, Registry, Version};
 use crate::chart::provenance::Provenance;
 use crate::chart::{Artifact, Config, Named, tag_of_version};
-use crate::journal::{Body, Change, Refusal, Replace};
+use crate::journal::{Change, Refusal, Replace};
 use crate::oci::{
     Condition, Digest, EtagSet, HELM_PROVENANCE, MediaType, Namespace, OCI_MANIFEST, Reference,
     RepositoryName, Tag,
@@ -40,7 +40,7 @@ impl Registry {
     /// # Errors
     /// `Chart`, `ChartName`; `Refused(Taken)` when the version is there with other content, `Refused(Immutable)` when it
     /// must keep that.
-    pub async fn publish(self: &Arc<Self>, publish: Publish<'_>, who: &Who) -> Result<Published, Error> {
+    pub async fn publish(self: &Arc<Self>, publish: Publish<'_>, who: &Actor) -> Result<Published, Error> {
         let Publish { namespace, package, provenance, force } = publish;
         let named = Named::of(&package);
         let inspected =
@@ -80,7 +80,7 @@ impl Registry {
         namespace: &Namespace,
         provenance: Bytes,
         force: bool,
-        who: &Who,
+        who: &Actor,
     ) -> Result<Vec<String>, Error> {
         let read = Provenance::read(&provenance)?;
         let (name, version) = (&read.metadata.name, &read.metadata.version);
@@ -109,7 +109,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         version: &str,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let unknown =
             || Error::VersionUnknown { repository: repository.clone(), version: version.to_owned() };
@@ -125,13 +125,19 @@ impl Registry {
     }
 
     /// Stores bytes as a blob of `repository`.
-    async fn store(&self, repository: &RepositoryName, bytes: Bytes, who: &Who) -> Result<(), Error> {
+    async fn store(&self, repository: &RepositoryName, bytes: Bytes, who: &Actor) -> Result<(), Error> {
         let digest = Digest::sha256(&bytes);
         let namespace = repository.namespace();
-        let content = match self.holds(repository, &digest).await? {
-            true => Body::default(),
-            false => self.stage(&namespace, bytes.clone()).await?,
-        };
+        if self.holds(repository, &digest).await? {
+            let (from, digest) = (repository.clone(), digest.clone());
+            let change = Change::Mount { repository: repository.clone(), digest, from };
+            match self.propose(&namespace, change, who).await {
+                // It was removed meanwhile: the bytes are needed after all.
+                Err(Error::BlobUnknown(_)) => {}
+                settled => return settled.map(drop),
+            }
+        }
+        let content = self.stage(&namespace, bytes).await?;
         let change = Change::Blob { repository: repository.clone(), digest, content };
         self.propose(&namespace, change, who).await.map(drop)
     }
@@ -143,7 +149,7 @@ impl Registry {
         tag: &Tag,
         manifest: Bytes,
         replace: Replace,
-        who: &Who,
+        who: &Actor,
     ) -> Result<Vec<String>, Error> {
         let put = PutManifest {
             repository,

@@ -170,9 +170,11 @@ mod tests {
                     "description": "A chart like any other. ".repeat(40), "keywords": [format!("word{}", n % 7)],
                 });
                 let metadata = Metadata::read(config.to_string().as_bytes()).unwrap();
-                let chart = Arc::new(Release::new(&metadata, Digest::sha256(b""), None).unwrap());
+                let chart = Arc::new(crate::registry::record_of(
+                    Release::new(&metadata, Digest::sha256(b""), None).unwrap(),
+                ));
                 let tag = Tag::parse(&format!("1.{version}.0")).unwrap();
-                (tag, journal::Release { chart, since: Timestamp::default() })
+                (tag, journal::Release { chart, seq: 1, since: Timestamp::default(), yanked: false })
             });
             state.repositories.entry(repository).or_default().releases = releases.collect();
         }

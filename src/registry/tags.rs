@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::{Error, Page, Registry, Who};
+use super::{Actor, Error, Page, Registry};
 use crate::journal::Change;
 use crate::oci::{Condition, RepositoryName, Tag};
 
@@ -20,12 +20,14 @@ impl Registry {
     /// `NameUnknown` for a repository that nothing was ever pushed to.
     pub async fn tags(&self, repository: &RepositoryName, page: Page<'_>) -> Result<TagPage, Error> {
         let state = self.state_of(repository).await?;
-        let Some(all) = state.repository(repository).map(|found| &found.tags) else {
+        let Some(found) = state.repository(repository) else {
             return Ok(TagPage::default());
         };
         let after = page.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = all.range::<_, str>((after, Bound::Unbounded));
-        let tags: Vec<Tag> = rest.by_ref().take(page.limit).map(|(tag, _)| tag.clone()).collect();
+        let all = found.tags.range::<_, str>((after, Bound::Unbounded)).map(|(tag, _)| tag);
+        // Clients choose versions from this list: one that is yanked is pulled by its name only.
+        let mut rest = all.filter(|tag| !found.yanks.contains_key(*tag));
+        let tags: Vec<Tag> = rest.by_ref().take(page.limit).cloned().collect();
         let more = page.limit > 0 && rest.next().is_some();
         Ok(TagPage { tags, more })
     }
@@ -39,7 +41,7 @@ impl Registry {
         repository: &RepositoryName,
         tag: &Tag,
         condition: Condition,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let change = Change::Untag { repository: repository.clone(), tag: tag.clone(), condition };
         self.propose(&repository.namespace(), change, who).await.map(drop)

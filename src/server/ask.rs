@@ -7,9 +7,11 @@ use actix_http::RequestHead;
 use super::Services;
 use super::body::RequestBody;
 use super::error::Failure;
+use super::exchange::X_REQUEST_ID;
 use crate::auth::{Decision, Principal};
+use crate::journal::{PrincipalName, Via};
 use crate::oci::{Access, Action};
-use crate::registry::{Registry, Who};
+use crate::registry::{Actor, Registry};
 
 pub(super) struct Ask<'a> {
     pub(super) services: &'a Services,
@@ -26,8 +28,16 @@ impl Ask<'_> {
     }
 
     /// For the audit trail.
-    pub(super) fn who(&self) -> Who {
-        Who { by: (**self.principal.name()).into(), request: self.id.into() }
+    pub(super) fn who(&self) -> Actor {
+        let (by, call) = (PrincipalName::new(self.principal.name()), self.registry().new_call());
+        let given = self.head.headers.get(X_REQUEST_ID);
+        let is_given = given.is_some_and(|given| given.as_bytes() == self.id.as_bytes());
+        // What a client names its request by is no evidence: it may repeat.
+        let (request, client_request) = match is_given {
+            true => (call.simple().to_string().into(), Some(self.id.into())),
+            false => (self.id.into(), None),
+        };
+        Actor { by, via: Via::Anonymous, request, client_request, call }
     }
 
     /// Whether the principal may do `action`, and the server do it now: asked once, before any face is.

@@ -203,10 +203,14 @@ fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
             (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         Refusal::ReferenceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
-        Refusal::Referenced(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
-        Refusal::Immutable { .. } | Refusal::Undeletable { .. } | Refusal::Taken { .. } => {
-            (StatusCode::CONFLICT, ErrorCode::Denied)
-        }
+        Refusal::Referenced(_) | Refusal::Retained(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        Refusal::Immutable { .. }
+        | Refusal::Undeletable { .. }
+        | Refusal::Taken { .. }
+        | Refusal::NotRestorable(_)
+        | Refusal::OtherRules => (StatusCode::CONFLICT, ErrorCode::Denied),
+        Refusal::YankText(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        Refusal::NewerRelease(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         Refusal::Precondition(_) => (StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
         Refusal::UploadExpired => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),

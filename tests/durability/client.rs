@@ -13,7 +13,9 @@ use charthouse::clock::{Clock, SystemClock, Timestamp};
 use charthouse::journal::{Journals, Options, Replace};
 use charthouse::oci::{Condition, Digest, HELM_CHART, HELM_CONFIG, MediaType, OCI_MANIFEST};
 use charthouse::oci::{Reference, RepositoryName, Tag, UploadRange};
-use charthouse::registry::{BodyError, BodySource, Error, Limits, Mounted, Page, PutManifest, Registry, Who};
+use charthouse::registry::{
+    Actor, BodyError, BodySource, Error, Limits, Mounted, Page, PutManifest, Registry,
+};
 use serde_json::{Value, json};
 
 use crate::support::app::lenient;
@@ -344,8 +346,8 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-fn who() -> Who {
-    Who { by: "alice".into(), request: "r1".into() }
+fn who() -> Actor {
+    Actor::system("test", "r1", uuid::Uuid::nil())
 }
 
 fn name(text: &str) -> RepositoryName {

@@ -72,7 +72,8 @@ async fn tag(journals: &Journals, n: usize) {
     };
     let change = Change::Manifest(Box::new(new));
     loop {
-        let proposal = Proposal { change: change.clone(), by: "test".into(), request: "test".into() };
+        let proposal =
+            Proposal { change: change.clone(), actor: charthouse::journal::Actor::system("test", "test", uuid::Uuid::nil()) };
         match journals.propose(&Namespace::parse("team").unwrap(), proposal).await {
             Ok(_) => return,
             // The queue has room for 1,024.

@@ -8,10 +8,12 @@ use bytes::Bytes;
 
 use super::{Action, Core, Id, Mode, Outcome, PATIENCE, Rule, Ticket, back_off};
 use crate::backend::{BackendError, Create};
+use crate::clock::Timestamp;
 use crate::journal::commit::{self, Commit, Head, Member};
+use crate::journal::decide::{Deciding, decide};
 use crate::journal::error::{JournalError, ProposeError};
 use crate::journal::fold::At;
-use crate::journal::proposal::{Decision, Proposal, Refusal, decide};
+use crate::journal::proposal::{Decision, Proposal, Refusal};
 use crate::journal::state::State;
 
 /// Proposals that may wait; one more is told to come again.
@@ -47,7 +49,7 @@ enum Phase {
     /// Two numbers were lost in a row: read until one is free.
     Chasing { round: Vec<Waiting>, ticket: Ticket, seq: u64, failures: u32 },
     /// Nothing was accepted: the answers wait for a head check.
-    Confirming { round: Vec<Waiting>, snapshot: Arc<State>, asked: bool },
+    Confirming { round: Vec<(Waiting, Verdict)>, snapshot: Arc<State>, asked: bool },
 }
 
 struct Append {
@@ -181,11 +183,12 @@ impl Writer {
         match std::mem::take(&mut self.phase) {
             // The check found commits: what was refused may be right by now.
             Phase::Confirming { round, snapshot, .. } if snapshot.seq != core.state.seq => {
+                let round = round.into_iter().map(|(waiting, _)| waiting).collect();
                 self.start(core, round, core.state.clone(), 0)
             }
+            // Not decided again: by now it is later, and what need not be written then may have to be written now.
             Phase::Confirming { round, .. } => {
-                let verdicts = validate(core, &core.state.clone(), &round).verdicts;
-                self.answer(core, round.into_iter().zip(verdicts).collect());
+                self.answer(core, round);
                 Ok(())
             }
             other => {
@@ -229,7 +232,8 @@ impl Writer {
         snapshot: Arc<State>,
         losses: u32,
     ) -> Result<(), JournalError> {
-        let Validated { verdicts, accepted } = validate(core, &snapshot, &round);
+        let time = time_of_next(core).max(snapshot.time);
+        let Validated { verdicts, accepted } = validate(core, &snapshot, &round, time);
         if accepted.is_empty() {
             return self.nothing_accepted(core, round, verdicts);
         }
@@ -237,7 +241,7 @@ impl Writer {
         let head = Head {
             seq: snapshot.seq + 1,
             prev: snapshot.link.to_string(),
-            time: snapshot.time.max(core.setup.clock.now()),
+            time: time.max(snapshot.time),
             writer: core.setup.writer,
             nonce: format!("{:032x}", core.setup.clock.random()),
         };
@@ -269,8 +273,9 @@ impl Writer {
         round: Vec<Waiting>,
         verdicts: Vec<Verdict>,
     ) -> Result<(), JournalError> {
+        let round: Vec<(Waiting, Verdict)> = round.into_iter().zip(verdicts).collect();
         if core.setup.mode == Mode::Single || !core.setup.rules.hold(Rule::RefusedAfterCheck) {
-            self.answer(core, round.into_iter().zip(verdicts).collect());
+            self.answer(core, round);
         } else {
             self.phase = Phase::Confirming { round, snapshot: core.state.clone(), asked: false };
         }
@@ -405,8 +410,10 @@ impl Writer {
     fn take_members(&mut self) -> Vec<Waiting> {
         match std::mem::take(&mut self.phase) {
             Phase::Idle | Phase::Gathering { .. } => Vec::new(),
-            Phase::Appending(append) => append.members.into_iter().map(|(waiting, _)| waiting).collect(),
-            Phase::Chasing { round, .. } | Phase::Confirming { round, .. } => round,
+            Phase::Appending(Append { members, .. }) | Phase::Confirming { round: members, .. } => {
+                members.into_iter().map(|(waiting, _)| waiting).collect()
+            }
+            Phase::Chasing { round, .. } => round,
         }
     }
 
@@ -418,27 +425,32 @@ impl Writer {
     }
 }
 
+/// The time of the next commit: it never goes back.
+fn time_of_next(core: &Core) -> Timestamp {
+    core.state.time.max(core.setup.clock.now())
+}
+
 struct Validated {
     verdicts: Vec<Verdict>,
     accepted: Vec<Member>,
 }
 
 /// Decides on each proposal against the state with the accepted ones before it.
-fn validate(core: &Core, snapshot: &State, round: &[Waiting]) -> Validated {
+fn validate(core: &Core, snapshot: &State, round: &[Waiting], time: Timestamp) -> Validated {
     let mut speculation = snapshot.clone();
     if !core.setup.rules.hold(Rule::CondemnedIsNotNamed) {
         (speculation.condemned, speculation.purged) = Default::default();
     }
-    let at = At { seq: snapshot.seq + 1, time: core.setup.clock.now().max(snapshot.time), attachments: 0 };
+    let deciding = Deciding { policy: &*core.setup.policy, now: time };
     let mut accepted = Vec::new();
-    let mut verdict = |proposal: &Proposal| match decide(&speculation, &proposal.change, &*core.setup.policy)
-    {
+    let mut verdict = |proposal: &Proposal| match decide(&speculation, &proposal.change, deciding) {
         Decision::Unchanged => Verdict::Unchanged,
         Decision::Refuse(refusal) => Verdict::Refused(refusal),
         Decision::Append(draft) => {
-            draft.ops.iter().for_each(|op| speculation.apply(op, at));
-            let (by, request) = (proposal.by.clone(), proposal.request.clone());
-            accepted.push(Member { draft, by, request });
+            let (by, call) = (proposal.actor.by.clone(), proposal.actor.call);
+            let at = At { seq: snapshot.seq + 1, time, attachments: 0, by, call };
+            draft.ops.iter().for_each(|op| speculation.apply(op, &at));
+            accepted.push(Member { draft, actor: proposal.actor.clone() });
             Verdict::Accepted
         }
     };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::random::Random;
-use crate::journal::op::Crc32c;
+use crate::journal::op::{BodiesOp, Crc32c};
 use crate::journal::proposal::{Body, Change, NewManifest, Piece};
 use crate::journal::state::State;
 use crate::oci::{
@@ -59,12 +59,21 @@ pub fn any_change(random: &mut Random, state: &State, fresh: impl FnOnce() -> Uu
         }
         80..89 => {
             let digest = random.pick(&universe.manifests).digest.clone();
-            Change::Delete { repository, digest, condition: any_condition(universe, random) }
+            Change::Delete {
+                repository,
+                digest,
+                condition: any_condition(universe, random),
+                now: random.chance(100),
+            }
         }
-        89..98 => Change::Unlink { repository, digest: random.pick(&universe.blobs).1.clone() },
+        89..98 => {
+            let digest = random.pick(&universe.blobs).1.clone();
+            Change::Unlink { repository, digest, now: random.chance(100) }
+        }
         _ => {
             let live: Vec<Uuid> = state.objects.keys().copied().collect();
-            Change::Damaged { object: if live.is_empty() { Uuid::nil() } else { *random.pick(&live) } }
+            let object = if live.is_empty() { Uuid::nil() } else { *random.pick(&live) };
+            Change::Damaged(BodiesOp { objects: vec![object], bodies: Vec::new() })
         }
     }
 }
@@ -90,6 +99,7 @@ fn any_manifest(
         blobs: described.blobs.clone(),
         children: described.children.clone(),
         tags,
+        listed: Vec::new(),
         subject: described.subject.clone(),
         artifact_type: None,
         annotations: None,

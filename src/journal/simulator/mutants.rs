@@ -130,6 +130,9 @@ fn mutant_data_named_by_digest_is_caught() {
 fn run_with_a_shortened_journal(seed: u64, broken: Option<Rule>) -> Result<(), Violation> {
     let mut world = stopped(seed, broken)?;
     let head = world.observer.head();
+    if head == 0 {
+        return Ok(());
+    }
     let kept = head.saturating_sub(1 + world.random.below(3) as u64).max(1);
     (kept + 1..=head).for_each(|seq| world.store.remove(&keys::commit(&namespace(), seq)));
     world.observer.lost_after(kept);

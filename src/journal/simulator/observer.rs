@@ -9,13 +9,15 @@ use serde::Deserialize;
 
 use super::clients::objects;
 use super::replica::MAX_STALENESS;
+use crate::clock::Timestamp;
 use crate::journal::AllLoose;
 use crate::journal::commit::{self, Commit};
+use crate::journal::decide::{Deciding, decide};
 use crate::journal::error::ProposeError;
 use crate::journal::fold::At;
 use crate::journal::machine::{Id, Outcome};
-use crate::journal::op::{Op, OpExtent};
-use crate::journal::proposal::{Change, Decision, Refusal, decide};
+use crate::journal::op::{FoldedOp, Op, OpExtent};
+use crate::journal::proposal::{Change, Decision, Refusal};
 use crate::journal::recount;
 use crate::journal::state::State;
 use crate::oci::EtagSet;
@@ -128,13 +130,16 @@ impl Observer {
         }
         let commit = Commit::read(bytes).map_err(|error| format!("commit {seq}: {error}"))?;
         let before = State::clone(self.newest());
-        let at = At { seq, time: commit.time, attachments: commit::line(bytes).len() as u64 + 1 };
+        let (time, attachments) = (commit.time, commit::line(bytes).len() as u64 + 1);
         let mut state = before.clone();
         for (id, ops) in by_proposal(bytes, commit.ops)? {
             let proposal =
                 self.proposals.get_mut(&id).ok_or_else(|| format!("nobody proposed {id} in commit {seq}"))?;
-            proposal.is_in(id, seq, &state, &ops)?;
-            ops.iter().for_each(|op| state.apply(op, at));
+            let unfolded: Vec<Op> = ops.iter().map(|folded| folded.op.clone()).collect();
+            proposal.is_in(id, seq, time, &state, &unfolded)?;
+            for FoldedOp { op, by, call } in ops {
+                state.apply(&op, &At { seq, time, attachments, by, call });
+            }
             self.moments.push(state.clone());
         }
         let mut folded = before;
@@ -202,7 +207,9 @@ impl Observer {
         let Some(proposal) = self.proposals.get_mut(&id) else { return Ok(()) };
         match result {
             Ok(Outcome { changed: true, state }) => {
-                let seq = proposal.commit.ok_or_else(|| format!("{id} was acknowledged, but is nowhere"))?;
+                let seq = proposal
+                    .commit
+                    .ok_or_else(|| format!("{id} was acknowledged, but is nowhere: {:?}", proposal.change))?;
                 if state.seq < seq {
                     return Err(format!(
                         "{id} is in commit {seq}, but its answer shows commit {}",
@@ -244,7 +251,11 @@ impl Observer {
         let Arrival { head, known, .. } = proposal.arrival;
         let since = if self.shared { head } else { known };
         let first = self.commits.get(since as usize).map_or(0, |commit| commit.moment);
-        let right = |state: &State| expected(&decide(state, &proposal.change, &AllLoose));
+        // Time only adds to what is written: at the earliest moment there is most that need not be.
+        let right = |state: &State| {
+            let deciding = Deciding { policy: &AllLoose, now: state.time };
+            expected(&decide(state, &proposal.change, deciding))
+        };
         if self.moments[first..].iter().any(right) {
             return Ok(());
         }
@@ -254,7 +265,14 @@ impl Observer {
 
 impl Proposed {
     /// It stands in commit `seq`, after `before`, as `ops`.
-    fn is_in(&mut self, id: Id, seq: u64, before: &State, ops: &[Op]) -> Result<(), Violation> {
+    fn is_in(
+        &mut self,
+        id: Id,
+        seq: u64,
+        now: Timestamp,
+        before: &State,
+        ops: &[Op],
+    ) -> Result<(), Violation> {
         if let Some(earlier) = self.commit.replace(seq) {
             return Err(format!("{id} is in commit {earlier} and again in commit {seq}"));
         }
@@ -267,7 +285,7 @@ impl Proposed {
         {
             return Err(format!("commit {seq} moves a tag that must not move"));
         }
-        match decide(before, &self.change, &AllLoose) {
+        match decide(before, &self.change, Deciding { policy: &AllLoose, now }) {
             Decision::Append(draft) if unplaced(&draft.ops) == unplaced(ops) => Ok(()),
             other => Err(format!("{id} is invalid at its place in commit {seq}: {other:?}")),
         }
@@ -275,7 +293,7 @@ impl Proposed {
 }
 
 /// The ops of a commit, in order, those of one proposal together.
-fn by_proposal(bytes: &Bytes, ops: Vec<Op>) -> Result<Vec<(Id, Vec<Op>)>, Violation> {
+fn by_proposal(bytes: &Bytes, ops: Vec<FoldedOp>) -> Result<Vec<(Id, Vec<FoldedOp>)>, Violation> {
     #[derive(Deserialize)]
     struct Line {
         ops: Vec<Who>,
@@ -285,7 +303,7 @@ fn by_proposal(bytes: &Bytes, ops: Vec<Op>) -> Result<Vec<(Id, Vec<Op>)>, Violat
         request: String,
     }
     let line: Line = serde_json::from_slice(commit::line(bytes)).map_err(|error| error.to_string())?;
-    let mut groups: Vec<(Id, Vec<Op>)> = Vec::new();
+    let mut groups: Vec<(Id, Vec<FoldedOp>)> = Vec::new();
     for (op, who) in ops.into_iter().zip(line.ops) {
         let id = who.request.parse().map_err(|_| format!("request {:?} is none of ours", who.request))?;
         match groups.last_mut() {
@@ -300,12 +318,7 @@ fn by_proposal(bytes: &Bytes, ops: Vec<Op>) -> Result<Vec<(Id, Vec<Op>)>, Violat
 fn unplaced(ops: &[Op]) -> Vec<Op> {
     let mut ops = ops.to_vec();
     for op in &mut ops {
-        let extents = match op {
-            Op::Blob { extents, .. } => extents,
-            Op::Manifest(manifest) => &mut manifest.extents,
-            _ => continue,
-        };
-        for extent in extents {
+        for extent in op.extents_mut() {
             if let OpExtent::Attached { attached, .. } = extent {
                 attached[0] = 0;
             }

@@ -73,7 +73,10 @@ impl Script {
     }
 
     fn propose(&mut self, id: Id, change: Change) {
-        let proposal = Proposal { change, by: "script".into(), request: id.to_string().into() };
+        let proposal = Proposal {
+            change,
+            actor: crate::journal::Actor::system("script", &id.to_string(), uuid::Uuid::nil()),
+        };
         self.give(Event::Propose { id, proposal });
     }
 
@@ -122,6 +125,7 @@ fn annotated(name: &'static str, length: usize) -> Change {
         blobs: Vec::new(),
         children: Vec::new(),
         tags: Vec::new(),
+        listed: Vec::new(),
         subject: None,
         artifact_type: None,
         annotations: Some([("a".to_owned(), "\u{1}".repeat(length))].into()),

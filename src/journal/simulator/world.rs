@@ -16,6 +16,7 @@ use super::store::{Reply, Request, Store, full, unavailable};
 use super::weather::Weather;
 use crate::backend::Key;
 use crate::clock::Clock;
+use crate::journal::Actor;
 use crate::journal::error::{JournalError, ProposeError};
 use crate::journal::machine::{Action, Event, Id, Mode, Rule, Ticket};
 use crate::journal::proposal::{Change, Piece, Proposal};
@@ -234,7 +235,7 @@ impl World {
     fn propose(&mut self, replica: usize, change: Change, fresh: bool) -> Result<(), Violation> {
         let id = self.enter(replica, None);
         self.observer.proposed(id, change.clone(), fresh, self.now());
-        let proposal = Proposal { change, by: "simulator".into(), request: id.to_string().into() };
+        let proposal = Proposal { change, actor: Actor::system("simulator", &id.to_string(), Uuid::nil()) };
         self.give(replica, Event::Propose { id, proposal })
     }
 

@@ -1,9 +1,11 @@
-//! The middle column of the table in JOURNAL.md section 2: what may be written, against which state.
+//! What may be written, against which state (docs/internals/storage-format.md#operations).
 
 use super::*;
+use crate::journal::decide::{Deciding, decide};
 use crate::journal::op::Op;
+use crate::journal::op::{BodiesOp, TagOp};
 use crate::journal::policy::{AllLoose, Firmness, TagPolicy};
-use crate::journal::proposal::{Body, Change, Decision, NewManifest, Piece, Refusal, decide};
+use crate::journal::proposal::{Body, Change, Decision, NewManifest, Piece, Refusal};
 use crate::oci::{Condition, EtagSet, MediaType, OCI_INDEX, OCI_MANIFEST};
 
 /// Repository `team/app` holds the blobs `b` and `lost` (which is damaged), the manifest `m` of `b` tagged 1.0.0, and the
@@ -13,8 +15,8 @@ fn state() -> State {
     journal.on(20).write(&[fence(10)]);
     journal.write(&[blob("team/app", "b", object(20, 1)), blob("team/app", "lost", object(20, 2))]);
     journal.write(&[manifest("m", &["b"], &["1.0.0"]), manifest("i", &["m"], &[]), damaged(object(20, 2))]);
-    journal.write(&[blob("team/app", "gone", object(20, 3)), op("unlink", "team/app", "gone")]);
-    journal.write(&[blob("team/app", "purged", object(20, 4)), op("unlink", "team/app", "purged")]);
+    journal.write(&[blob("team/app", "gone", object(20, 3)), unlink_now("gone")]);
+    journal.write(&[blob("team/app", "purged", object(20, 4)), unlink_now("purged")]);
     journal.write(&[purge(object(20, 4))]);
     journal.state
 }
@@ -33,6 +35,7 @@ fn put(name: &str, blobs: &[&str], tags: &[&str], change: impl FnOnce(&mut NewMa
         blobs: blobs.iter().map(|name| digest(name)).collect(),
         children: Vec::new(),
         tags: tags.iter().map(|name| tag(name)).collect(),
+        listed: Vec::new(),
         subject: None,
         artifact_type: None,
         annotations: None,
@@ -52,13 +55,18 @@ fn only_if_absent() -> Condition {
     Condition { if_match: None, if_none_match: Some(EtagSet::Any) }
 }
 
+/// Decides at the time of the newest commit.
+fn decide_now(state: &State, change: &Change, policy: &dyn TagPolicy) -> Decision {
+    decide(state, change, Deciding { policy, now: state.time })
+}
+
 /// The ops that were decided on, or why there are none.
 fn decided(change: &Change) -> String {
-    match decide(&state(), change, &AllLoose) {
+    match decide_now(&state(), change, &AllLoose) {
         Decision::Unchanged => "unchanged".to_owned(),
         Decision::Refuse(refusal) => {
             let name = format!("{refusal:?}");
-            name.split('(').next().unwrap_or_default().to_owned()
+            name.split(['(', ' ']).next().unwrap_or_default().to_owned()
         }
         Decision::Append(draft) => draft.ops.iter().map(op_name).collect::<Vec<_>>().join(" "),
     }
@@ -71,10 +79,12 @@ fn op_name(op: &Op) -> String {
 #[test]
 fn every_change_is_decided_as_the_table_says() {
     let by_tag = |name, condition| Change::Untag { repository: app(), tag: tag(name), condition };
-    let delete = |name, condition| Change::Delete { repository: app(), digest: digest(name), condition };
-    let unlink = |name| Change::Unlink { repository: app(), digest: digest(name) };
+    let delete =
+        |name, condition| Change::Delete { repository: app(), digest: digest(name), condition, now: false };
+    let unlink = |name| Change::Unlink { repository: app(), digest: digest(name), now: false };
     let mount = |name| Change::Mount { repository: base(), digest: digest(name), from: app() };
     let into_itself = Change::Mount { repository: app(), digest: digest("b"), from: app() };
+    let damage = |object| Change::Damaged(BodiesOp { objects: vec![object], bodies: Vec::new() });
     let any = Condition::default;
     let cases = [
         ("a new blob", upload(app(), "new", object(20, 9)), "blob"),
@@ -135,9 +145,9 @@ fn every_change_is_decided_as_the_table_says() {
         ("an unlink", unlink("lost"), "unlink"),
         ("an unlink of nothing", unlink("new"), "BlobUnknown"),
         ("an unlink of what is referred to", unlink("b"), "Referenced"),
-        ("damage", Change::Damaged { object: object(20, 1) }, "damaged"),
-        ("damage that is known", Change::Damaged { object: object(20, 2) }, "unchanged"),
-        ("damage to what nothing names", Change::Damaged { object: object(20, 3) }, "unchanged"),
+        ("damage", damage(object(20, 1)), "damaged"),
+        ("damage that is known", damage(object(20, 2)), "unchanged"),
+        ("damage to what nothing names", damage(object(20, 3)), "unchanged"),
     ];
     for (name, change, expected) in cases {
         assert_eq!(decided(&change), expected, "{name}");
@@ -167,14 +177,18 @@ fn tags_that_stay_are_not_moved_to_other_content() {
     let mut typed = manifest("typed", &["b"], &["1.0.0"]);
     typed["artifact_type"] = json!("kept");
     journal.write(&[typed]);
-    let decided = |change: &Change| match decide(&journal.state, change, &Rules) {
+    let decided = |change: &Change| match decide_now(&journal.state, change, &Rules) {
         Decision::Unchanged => "unchanged".to_owned(),
         Decision::Refuse(refusal) => format!("{refusal:?}").split([' ', '(']).next().unwrap().to_owned(),
         Decision::Append(draft) => draft.ops.iter().map(op_name).collect::<Vec<_>>().join(" "),
     };
     let untag = |name| Change::Untag { repository: app(), tag: tag(name), condition: Condition::default() };
-    let delete =
-        |name| Change::Delete { repository: app(), digest: digest(name), condition: Condition::default() };
+    let delete = |name| Change::Delete {
+        repository: app(),
+        digest: digest(name),
+        condition: Condition::default(),
+        now: false,
+    };
     let of_type = |kind: &'static str| move |new: &mut NewManifest| new.artifact_type = Some(kind.into());
     let cases = [
         ("other content", put("n", &["c"], &["final"], |_| {}), "Immutable"),
@@ -195,14 +209,14 @@ fn tags_that_stay_are_not_moved_to_other_content() {
         assert_eq!(decided(&change), expected, "{name}");
     }
     let moved = put("n", &["c"], &["final"], |_| {});
-    let Decision::Refuse(refusal) = decide(&journal.state, &moved, &Rules) else { panic!("moved") };
+    let Decision::Refuse(refusal) = decide_now(&journal.state, &moved, &Rules) else { panic!("moved") };
     let said = refusal.to_string();
     assert!(said.contains(&digest("m").to_string()) && said.contains(&digest("n").to_string()), "{said}");
 }
 
 #[test]
 fn a_refusal_names_what_is_in_the_way() {
-    let refused = |change: &Change| match decide(&state(), change, &AllLoose) {
+    let refused = |change: &Change| match decide_now(&state(), change, &AllLoose) {
         Decision::Refuse(refusal) => refusal,
         other => panic!("{other:?}"),
     };
@@ -214,9 +228,9 @@ fn a_refusal_names_what_is_in_the_way() {
 
 #[test]
 fn a_tag_that_moves_says_where_it_pointed() {
-    let Decision::Append(draft) = decide(&state(), &put("n", &[], &["1.0.0"], |_| {}), &AllLoose) else {
+    let Decision::Append(draft) = decide_now(&state(), &put("n", &[], &["1.0.0"], |_| {}), &AllLoose) else {
         panic!()
     };
-    let Some(Op::Tag { was: Some(was), .. }) = draft.ops.last() else { panic!("{:?}", draft.ops) };
+    let Some(Op::Tag(TagOp { was: Some(was), .. })) = draft.ops.last() else { panic!("{:?}", draft.ops) };
     assert_eq!((&was.digest, was.seq), (&digest("m"), 3));
 }

@@ -57,7 +57,12 @@ async fn push(journals: &Journals, n: usize) -> Result<Outcome, ProposeError> {
     let bytes = n.to_string();
     let (digest, content) = (digest(&bytes), Body::attached(bytes.into()));
     let change = Change::Blob { repository: app(), digest, content };
-    journals.propose(&team(), Proposal { change, by: "b".into(), request: "r".into() }).await
+    journals
+        .propose(
+            &team(),
+            Proposal { change, actor: crate::journal::Actor::system("test", "r", uuid::Uuid::nil()) },
+        )
+        .await
 }
 
 async fn push_all(journals: &Journals, numbers: std::ops::Range<usize>) {
@@ -227,7 +232,7 @@ async fn a_namespace_that_was_dropped_does_not_exist_however_often_one_looks() {
         Journal { state: State::clone(&journals.current(&team()).await.unwrap().unwrap()), today: 30 };
     let line = by_hand.next(&[json!({"op": "drop", "by": "admin", "request": "r"})]);
     by_hand.append(&line, "").unwrap();
-    store.create(&keys::commit(&team(), 2), vec![format!("{line}\n").into()]).await.unwrap();
+    store.create(&keys::commit(&team(), 2), vec![super::commit(&line, "")]).await.unwrap();
     let (next, _) = open(&store, u64::MAX).await;
     for _ in 0..2 {
         assert!(next.current(&team()).await.unwrap().is_none());

@@ -1,10 +1,11 @@
-//! The right column of the table in JOURNAL.md section 2, op by op, from lines as they stand in a journal.
+//! What each operation does to the state, from lines as they stand in a journal
+//! (docs/internals/storage-format.md#operations).
 
 use serde_json::json;
 
 use super::*;
 use crate::journal::recount;
-use crate::journal::state::Place;
+use crate::journal::state::{Condemned, Place};
 
 fn holds(state: &State, repository: &RepositoryName, name: &str) -> bool {
     state.blob(repository, &digest(name)).is_some()
@@ -29,7 +30,7 @@ fn pushed() -> Journal {
 #[test]
 fn every_op_changes_what_the_table_says() {
     type Check = fn(&State) -> bool;
-    let cases: [(&str, Vec<Value>, Check); 19] = [
+    let cases: [(&str, Vec<Value>, Check); 21] = [
         ("blob", vec![blob("team/base", "c", object(1, 2))], |s| holds(s, &base(), "c")),
         ("blob held by another repository", vec![blob("team/base", "b", object(1, 1))], |s| {
             holds(s, &base(), "b") && s.contents[&digest("b")].holders == 2 && s.objects[&object(1, 1)] == 1
@@ -50,21 +51,25 @@ fn every_op_changes_what_the_table_says() {
         }),
         ("tag", vec![move_tag("latest", "m")], |s| points_to(s, "latest") == Some(digest("m"))),
         ("tag of nothing", vec![move_tag("latest", "n")], |s| points_to(s, "latest").is_none()),
-        ("untag", vec![untag("1.0.0")], |s| points_to(s, "1.0.0").is_none() && sees(s, "m")),
-        ("untag of nothing", vec![untag("9.9.9")], |s| s.entries == 3),
+        ("untag", vec![untag("1.0.0", "m", 1)], |s| points_to(s, "1.0.0").is_none() && sees(s, "m")),
+        ("untag of nothing", vec![untag("9.9.9", "m", 1)], |s| s.entries == 3),
         ("delete", vec![op("delete", "team/app", "m")], |s| !sees(s, "m") && points_to(s, "1.0.0").is_none()),
         ("delete of a child", vec![manifest("i", &["m"], &[]), op("delete", "team/app", "m")], |s| {
             sees(s, "m")
         }),
+        ("untag of what was moved since", vec![untag("1.0.0", "m", 9)], |s| points_to(s, "1.0.0").is_some()),
         ("unlink", vec![op("delete", "team/app", "m"), op("unlink", "team/app", "b")], |s| {
+            !holds(s, &app(), "b") && s.condemned.is_empty() && s.entries == 3
+        }),
+        ("unlink for good", vec![delete_now("m"), unlink_now("b")], |s| {
             !holds(s, &app(), "b") && s.condemned.contains_key(&object(1, 1)) && s.entries == 0
         }),
         ("unlink of what is referred to", vec![op("unlink", "team/app", "b")], |s| holds(s, &app(), "b")),
         ("damaged", vec![damaged(object(1, 1))], |s| !holds(s, &app(), "b") && sees(s, "m")),
         ("damaged and replaced", vec![damaged(object(1, 1)), blob("team/app", "b", object(1, 2))], |s| {
-            holds(s, &app(), "b") && s.damaged.is_empty()
+            holds(s, &app(), "b") && s.damaged_objects.is_empty()
         }),
-        ("drop", vec![json!({"op": "drop", "by": "a", "request": "r"})], |s| {
+        ("drop", vec![json!({"op": "drop", "now": true})], |s| {
             !s.exists() && s.entries == 0 && s.condemned.contains_key(&object(1, 1))
         }),
     ];
@@ -85,6 +90,7 @@ fn same_extents_named_again_do_not_condemn_them() {
     let extents = [object(1, 1), object(1, 2)]
         .map(|id| json!({"object": id, "offset": 0, "length": 4, "crc32c": "00000000"}));
     let mut again = blob("team/app", "b", object(1, 1));
+    again["size"] = json!(8);
     again["extents"] = json!(extents);
     journal.write(&[again]);
     assert!(journal.state.condemned.is_empty());
@@ -97,7 +103,7 @@ fn mutant_same_extents_named_again_condemn_them_is_caught() {
     let mut journal = pushed();
     journal.write(&[blob("team/app", "b", object(1, 1))]);
     assert_eq!(recount::contradiction(&journal.state), None);
-    journal.state.condemned.insert(object(1, 1), 2);
+    journal.state.condemned.insert(object(1, 1), Condemned { seq: 2, bytes: 9 });
     assert!(recount::contradiction(&journal.state).unwrap().contains("in use is condemned"));
 }
 
@@ -114,6 +120,7 @@ fn mutant_fold_that_trusts_a_reap_is_caught() {
     journal.state.contents.remove(&digest("b"));
     journal.state.objects.remove(&object(1, 1));
     journal.state.entries -= 1;
+    journal.state.totals.live -= 9;
     assert!(recount::contradiction(&journal.state).unwrap().contains("refers to"));
 }
 
@@ -133,7 +140,7 @@ fn mutant_no_fence_for_a_writer_that_slept_is_caught() {
 fn a_condemned_or_purged_object_may_not_be_named() {
     let mut journal = pushed();
     let name_again = [blob("team/app", "c", object(1, 1))];
-    journal.write(&[op("delete", "team/app", "m"), op("unlink", "team/app", "b")]);
+    journal.write(&[delete_now("m"), unlink_now("b")]);
     assert!(!holds(journal.write(&name_again), &app(), "c"), "condemned");
     journal.write(&[purge(object(1, 1))]);
     assert!(journal.state.purged.contains(&object(1, 1)));
@@ -167,7 +174,11 @@ fn a_reap_passes_over_what_is_in_use_or_too_young() {
     let mut journal = Journal::new();
     let blobs = ["used", "idle", "young"].map(|name| blob("team/app", name, object(1, name.len() as u128)));
     journal.write(&blobs[..2]);
-    journal.write(&[manifest("m", &["used"], &[]), manifest("tagged", &[], &["1.0.0"]), untag("1.0.0")]);
+    journal.write(&[
+        manifest("m", &["used"], &[]),
+        manifest("tagged", &[], &["1.0.0"]),
+        untag("1.0.0", "tagged", 2),
+    ]);
     let mut signature = manifest("signature", &[], &[]);
     signature["subject"] = json!(digest("tagged"));
     journal.write(&[manifest("i", &["m"], &["2.0.0"]), signature]);
@@ -180,7 +191,7 @@ fn a_reap_passes_over_what_is_in_use_or_too_young() {
     assert!(sees(&journal.state, "tagged"), "its digest stays pullable");
     assert!(sees(&journal.state, "signature"), "its subject is visible");
     // Without the index and the subject, their time begins anew.
-    journal.write(&[op("delete", "team/app", "i"), op("delete", "team/app", "tagged")]);
+    journal.write(&[delete_now("i"), delete_now("tagged")]);
     assert!(sees(journal.write(&[reap(6, &[], &["m"])]), "m"));
     journal.on(8).write(&[reap(7, &["used"], &["m", "signature"])]);
     assert!(!sees(&journal.state, "m") && !sees(&journal.state, "signature"));
@@ -208,10 +219,12 @@ fn another_media_type_replaces_a_manifest_and_what_it_refers_to() {
 fn an_attached_extent_is_placed_behind_the_line_of_its_commit() {
     let mut journal = Journal::new();
     let mut op = blob("team/app", "b", object(1, 1));
-    op["extents"] = json!([{"attached": [2, 3], "crc32c": "00000000"}]);
+    (op["extents"], op["size"]) = (json!([{"attached": [2, 3], "crc32c": "00000000"}]), json!(3));
     let mut line = journal.next(&[op]);
     line["attached"] = json!({"length": 5, "sha256": digest("hello")});
     journal.append(&line, "hello").unwrap();
     let place = journal.state.contents[&digest("b")].extents[0].place;
-    assert_eq!(place, Place::Commit { seq: 1, offset: line.to_string().len() as u64 + 1 + 2 });
+    let bytes = super::commit(&line, "hello");
+    let Place::Commit { seq: 1, offset } = place else { panic!("{place:?}") };
+    assert_eq!(&bytes[offset as usize..offset as usize + 3], b"llo");
 }

@@ -16,7 +16,7 @@ async fn open(backend: &Arc<Memory>, mode: Mode) -> Arc<Journals> {
 }
 
 fn propose(change: Change) -> Proposal {
-    Proposal { change, by: "anonymous".into(), request: "r1".into() }
+    Proposal { change, actor: crate::journal::Actor::system("test", "r1", uuid::Uuid::nil()) }
 }
 
 fn app() -> RepositoryName {
@@ -41,6 +41,7 @@ fn manifest(body: &'static str, blobs: &[&str], tag: &str) -> Change {
         blobs: blobs.iter().map(|b| Digest::sha256(b.as_bytes())).collect(),
         children: Vec::new(),
         tags: vec![Tag::parse(tag).unwrap()],
+        listed: Vec::new(),
         subject: None,
         artifact_type: None,
         annotations: None,

@@ -67,14 +67,22 @@ impl Journal {
     }
 
     fn append(&mut self, line: &Value, attached: &str) -> Result<(), FoldError> {
-        let bytes = Bytes::from(format!("{line}\n{attached}"));
-        self.state.fold(self.state.seq + 1, &bytes)
+        self.state.fold(self.state.seq + 1, &commit(line, attached))
     }
 
     fn on(&mut self, day: u32) -> &mut Self {
         self.today = day;
         self
     }
+}
+
+/// The bytes of a commit.
+fn commit(line: &Value, attached: &str) -> Bytes {
+    let mut bytes = line.to_string().into_bytes();
+    super::commit::seal(&mut bytes);
+    bytes.push(b'\n');
+    bytes.extend_from_slice(attached.as_bytes());
+    bytes.into()
 }
 
 fn blob(repository: &str, name: &str, object: Uuid) -> Value {
@@ -87,7 +95,7 @@ fn manifest(name: &str, references: &[&str], tags: &[&str]) -> Value {
     let references: Vec<_> = references.iter().map(|name| digest(name)).collect();
     let media_type = crate::oci::OCI_MANIFEST;
     json!({"op": "manifest", "by": "b", "request": "r", "repository": "team/app", "digest": digest(name),
-        "media_type": media_type, "size": 9, "extents": [{"attached": [0, 0], "crc32c": "00000000"}],
+        "media_type": media_type, "size": 9, "extents": [{"attached": [0, 9], "crc32c": "00000000"}],
         "references": references, "tags": tags})
 }
 
@@ -96,14 +104,29 @@ fn op(name: &str, repository: &str, of: &str) -> Value {
     json!({"op": name, "by": "b", "request": "r", "repository": repository, "digest": digest(of)})
 }
 
-fn move_tag(name: &str, of: &str) -> Value {
-    json!({"op": "tag", "by": "b", "request": "r", "repository": "team/app", "tag": name, "digest": digest(of),
-        "was": null})
+/// The removal of a blob of `team/app` that cannot be taken back.
+fn unlink_now(of: &str) -> Value {
+    let mut op = op("unlink", "team/app", of);
+    op["now"] = true.into();
+    op
 }
 
-fn untag(name: &str) -> Value {
+/// The deletion of a manifest of `team/app` that cannot be taken back.
+fn delete_now(of: &str) -> Value {
+    let mut op = op("delete", "team/app", of);
+    op["now"] = true.into();
+    op
+}
+
+fn move_tag(name: &str, of: &str) -> Value {
+    json!({"op": "tag", "by": "b", "request": "r", "repository": "team/app", "tag": name, "digest": digest(of),
+        "listed": false})
+}
+
+/// The removal of a tag that commit `seq` gave to `of`.
+fn untag(name: &str, of: &str, seq: u64) -> Value {
     json!({"op": "untag", "by": "b", "request": "r", "repository": "team/app", "tag": name,
-        "was": {"digest": digest("?"), "seq": 1}})
+        "was": {"digest": digest(of), "seq": seq}})
 }
 
 fn reap(before: u32, blobs: &[&str], manifests: &[&str]) -> Value {
@@ -123,5 +146,5 @@ fn fence(before: u32) -> Value {
 }
 
 fn damaged(object: Uuid) -> Value {
-    json!({"op": "damaged", "by": "b", "request": "r", "object": object})
+    json!({"op": "damaged", "by": "b", "request": "r", "objects": [object]})
 }

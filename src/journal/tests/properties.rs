@@ -7,13 +7,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use serde_json::json;
 use uuid::Uuid;
 
-use crate::chart::Release;
 use crate::clock::Timestamp;
+use crate::journal::Actor;
 use crate::journal::commit::{self, Head, Member};
-use crate::journal::op::{Crc32c, ManifestOp, Op, OpExtent, Was};
+use crate::journal::op::*;
 use crate::journal::proposal::Draft;
 use crate::journal::state::State;
 use crate::journal::{checkpoint, recount};
@@ -71,28 +70,35 @@ fn extents() -> impl Strategy<Value = Vec<OpExtent>> {
     vec(prop_oneof![3 => object, 1 => attached], 0..3)
 }
 
-/// Releases of several names and versions.
-fn charts() -> impl Strategy<Value = Arc<Release>> {
-    let package = Digest::sha256(b"package");
-    select(vec![("app", "1.0.0"), ("app", "2.0.0"), ("base", "1.0.0")]).prop_map(move |(name, version)| {
-        let record = json!({"metadata": {"name": name, "version": version}, "package": package});
-        Arc::new(Release::read(&record).unwrap())
+/// Records of charts: what their texts say is for no fold to know.
+fn charts() -> impl Strategy<Value = Arc<ChartRecord>> {
+    let text = prop_oneof![Just(r#"{"name":"app"}"#.to_owned()), "[ -~é\u{2028}]{0,12}"];
+    (select(vec!["1.0.0", "2.0.0", "\u{7f} none"]), 0..2u8, text).prop_map(|(version, package, metadata)| {
+        Arc::new(ChartRecord {
+            name: "app".into(),
+            version: version.into(),
+            package: Digest::sha256(&[package]),
+            provenance: None,
+            metadata: metadata.into(),
+        })
     })
 }
 
 fn manifests() -> impl Strategy<Value = Op> {
     let types = select(vec![OCI_MANIFEST, OCI_INDEX]).prop_map(|text| MediaType::parse(text).unwrap());
     let what = (repositories(), digests(), types, any::<u64>(), extents());
-    (what, vec(digests(), 0..3), vec(tags(), 0..3), option::of(digests()), option::of(charts())).prop_map(
-        |((repository, digest, media_type, size, extents), references, tags, subject, chart)| {
+    let tagged = (vec(tags(), 0..3), vec(tags(), 0..2));
+    (what, vec(digests(), 0..3), tagged, option::of(digests()), option::of(charts())).prop_map(
+        |((repository, digest, media_type, size, extents), references, (tags, listed), subject, chart)| {
             Op::Manifest(Box::new(ManifestOp {
                 repository,
                 digest,
                 media_type,
-                size,
+                size: sized(size, &extents),
                 extents,
                 references,
                 tags,
+                listed,
                 subject,
                 artifact_type: None,
                 annotations: Some([("a".to_owned(), "b".to_owned())].into()),
@@ -102,25 +108,77 @@ fn manifests() -> impl Strategy<Value = Op> {
     )
 }
 
-fn ops() -> impl Strategy<Value = Op> {
-    let was = || (digests(), any::<u64>()).prop_map(|(digest, seq)| Was { digest, seq });
-    let held = || vec((repositories(), digests()), 0..4);
+/// A size that the extents add up to, mostly.
+fn sized(size: u64, extents: &[OpExtent]) -> u64 {
+    let sum = extents.iter().fold(0u64, |sum, extent| sum.saturating_add(extent.length()));
+    if size.is_multiple_of(7) { size } else { sum }
+}
+
+fn bodies() -> impl Strategy<Value = BodiesOp> {
+    let body = (1..12u64, 0..600u64, select(vec![1, 7]));
+    (vec(objects(), 0..3), vec(body, 0..3)).prop_map(|(objects, bodies)| BodiesOp { objects, bodies })
+}
+
+fn undo_keys() -> impl Strategy<Value = UndoKey> {
     prop_oneof![
-        4 => (repositories(), digests(), any::<u64>(), extents())
-            .prop_map(|(repository, digest, size, extents)| Op::Blob { repository, digest, size, extents }),
-        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Mount { repository, digest }),
-        6 => manifests(),
-        2 => (repositories(), tags(), digests(), option::of(was()))
-            .prop_map(|(repository, tag, digest, was)| Op::Tag { repository, tag, digest, was }),
-        2 => (repositories(), tags(), was()).prop_map(|(repository, tag, was)| Op::Untag { repository, tag, was }),
-        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Delete { repository, digest }),
-        2 => (repositories(), digests()).prop_map(|(repository, digest)| Op::Unlink { repository, digest }),
-        1 => (times(), held(), held())
-            .prop_map(|(before, blobs, manifests)| Op::Reap { before, blobs, manifests }),
-        1 => vec(objects(), 0..4).prop_map(|objects| Op::Purge { objects }),
-        1 => (times(), times()).prop_map(|(before, swept)| Op::Fence { before, swept }),
-        1 => objects().prop_map(|object| Op::Damaged { object }),
-        1 => Just(Op::Drop {}),
+        digests().prop_map(UndoKey::Manifest),
+        tags().prop_map(UndoKey::Tag),
+        digests().prop_map(UndoKey::Blob),
+    ]
+}
+
+fn restores() -> impl Strategy<Value = Op> {
+    let of_digest = || vec((repositories(), digests(), 1..12u64), 0..2);
+    let of_tag = vec((repositories(), tags(), digests(), 1..12u64, any::<bool>()), 0..2);
+    (of_digest(), of_digest(), of_tag)
+        .prop_map(|(manifests, blobs, tags)| Op::Restore(RestoreOp { manifests, blobs, tags }))
+}
+
+fn removals() -> impl Strategy<Value = Op> {
+    let held = || vec((repositories(), digests()), 0..4);
+    let undo = vec((repositories(), undo_keys(), 1..12u64), 0..4);
+    prop_oneof![
+        3 => (repositories(), digests(), prop::bool::weighted(0.2)).prop_map(|(repository, digest, now)| {
+            Op::Delete(DeleteOp { repository, digest, tags: Vec::new(), now, reason: None })
+        }),
+        3 => (repositories(), digests(), prop::bool::weighted(0.2))
+            .prop_map(|(repository, digest, now)| Op::Unlink(UnlinkOp { repository, digest, now })),
+        2 => (times(), held(), held(), undo).prop_map(|(before, blobs, manifests, undo)| {
+            Op::Reap(ReapOp { before, blobs, manifests, undo, rules: None })
+        }),
+        1 => vec(objects(), 0..4).prop_map(|objects| Op::Purge(PurgeOp { objects })),
+        1 => (times(), times()).prop_map(|(before, swept)| Op::Fence(FenceOp { before, swept })),
+        1 => (option::of(repositories()), any::<bool>())
+            .prop_map(|(repository, now)| Op::Drop(DropOp { repository, now })),
+        3 => restores(),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let was = || (digests(), 0..12u64).prop_map(|(digest, seq)| Was { digest, seq });
+    let tagged = || (repositories(), tags(), digests());
+    prop_oneof![
+        5 => (repositories(), digests(), any::<u64>(), extents()).prop_map(|(repository, digest, size, extents)| {
+            Op::Blob(BlobOp { repository, digest, size: sized(size, &extents), extents })
+        }),
+        2 => (repositories(), digests())
+            .prop_map(|(repository, digest)| Op::Mount(MountOp { repository, digest, from: None })),
+        8 => manifests(),
+        3 => (tagged(), any::<bool>()).prop_map(|((repository, tag, digest), listed)| {
+            Op::Tag(TagOp { repository, tag, digest, was: None, listed })
+        }),
+        3 => (repositories(), tags(), was())
+            .prop_map(|(repository, tag, was)| Op::Untag(UntagOp { repository, tag, was, reason: None })),
+        10 => removals(),
+        1 => bodies().prop_map(Op::Damaged),
+        1 => bodies().prop_map(Op::Sound),
+        1 => bodies().prop_map(|op| Op::Erase(EraseOp { bodies: op.bodies })),
+        2 => tagged().prop_map(|(repository, tag, digest)| {
+            Op::Yank(YankOp { repository, tag, digest, reason: Some("bad".into()), instead: None })
+        }),
+        1 => tagged().prop_map(|(repository, tag, digest)| Op::Unyank(UnyankOp { repository, tag, digest })),
+        1 => (0..2u32).prop_map(|writer| Op::Require(RequireOp { writer })),
+        1 => select(vec!["x", "y"]).prop_map(|hash| Op::Rules(RulesOp { hash: hash.into() })),
     ]
 }
 
@@ -132,8 +190,10 @@ fn next_commit(state: &State, time: Timestamp, ops: Vec<Op>) -> Bytes {
         writer: Uuid::nil(),
         nonce: "n".to_owned(),
     };
-    let member =
-        Member { draft: Draft { ops, attachments: Vec::new() }, by: "anybody".into(), request: "r".into() };
+    let member = Member {
+        draft: Draft { ops, attachments: Vec::new() },
+        actor: Actor::system("test", "r", Uuid::nil()),
+    };
     commit::encode(&head, vec![member]).unwrap().concat().into()
 }
 
@@ -159,6 +219,7 @@ proptest! {
             }
         }
         if let Some(restored) = restored {
+            prop_assert_eq!(checkpoint::text(&restored), checkpoint::text(&state));
             prop_assert_eq!(restored, state);
         }
     }

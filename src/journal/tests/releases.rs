@@ -5,10 +5,21 @@ use serde_json::json;
 use super::*;
 use crate::journal::{Revision, checkpoint, recount};
 
-/// A manifest of version `version` of chart `name` whose package has the digest of `package`.
-fn chart(manifest_name: &str, (name, version): (&str, &str), package: &str, tags: &[&str]) -> Value {
+/// A manifest of a chart whose package has the digest of `package`; all its tags stand for its version.
+fn chart(manifest_name: &str, version: &str, package: &str, tags: &[&str]) -> Value {
     let mut op = manifest(manifest_name, &[], tags);
-    op["chart"] = json!({"metadata": {"name": name, "version": version}, "package": digest(package)});
+    // The journal never looks into what it says.
+    let metadata = "this is { not JSON";
+    op["chart"] =
+        json!({"name": "app", "version": version, "metadata": metadata, "package": digest(package)});
+    op["listed"] = json!(tags);
+    op
+}
+
+/// A tag that stands for the version of the chart.
+fn list(name: &str, of: &str) -> Value {
+    let mut op = move_tag(name, of);
+    op["listed"] = true.into();
     op
 }
 
@@ -26,35 +37,29 @@ fn is(releases: &[(&str, u32)], index: u64) -> (Vec<(String, u32)>, u64) {
 
 #[test]
 fn a_release_is_what_it_is_since_the_commit_that_gave_it_its_content() {
-    let app = |version| ("app", version);
-    let steps: [(&str, Vec<Value>, _); 11] = [
-        ("untagged", vec![chart("m", app("1.0.0"), "p", &[])], is(&[], 0)),
-        ("tagged", vec![move_tag("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
+    let yank =
+        |name: &str| json!({"op": name, "repository": "team/app", "tag": "1.0.0", "digest": digest("m")});
+    let steps: [(&str, Vec<Value>, _); 12] = [
+        ("untagged", vec![chart("m", "1.0.0", "p", &[])], is(&[], 0)),
+        ("tagged", vec![list("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
+        ("other tags", vec![move_tag("latest", "m"), move_tag("2.0.0", "m")], is(&[("1.0.0", 2)], 2)),
+        ("the same again", vec![list("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
+        ("yanked", vec![yank("yank")], is(&[("1.0.0", 2)], 5)),
+        ("same package, other manifest", vec![chart("n", "1.0.0", "p", &["1.0.0"])], is(&[("1.0.0", 2)], 6)),
+        ("another package", vec![chart("o", "1.0.0", "q", &["1.0.0"])], is(&[("1.0.0", 7)], 7)),
         (
-            "another tag is none",
-            vec![move_tag("latest", "m"), move_tag("2.0.0", "m")],
-            is(&[("1.0.0", 2)], 2),
-        ),
-        ("the same again", vec![move_tag("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
-        (
-            "same chart, other manifest",
-            vec![chart("n", app("1.0.0"), "p", &["1.0.0"])],
-            is(&[("1.0.0", 2)], 2),
-        ),
-        ("another package", vec![chart("o", app("1.0.0"), "q", &["1.0.0"])], is(&[("1.0.0", 6)], 6)),
-        (
-            "a chart of another name",
-            vec![chart("b", ("base", "3.0.0"), "q", &["3.0.0"])],
-            is(&[("1.0.0", 6)], 6),
+            "a chart under a tag that is not its version",
+            vec![manifest("b", &[], &["3.0.0"])],
+            is(&[("1.0.0", 7)], 7),
         ),
         (
             "a second version",
-            vec![chart("v", app("1.0.0+b"), "v", &["1.0.0_b"])],
-            is(&[("1.0.0", 6), ("1.0.0_b", 8)], 8),
+            vec![chart("v", "1.0.0+b", "v", &["1.0.0_b"])],
+            is(&[("1.0.0", 7), ("1.0.0_b", 9)], 9),
         ),
-        ("untagged again", vec![untag("1.0.0_b")], is(&[("1.0.0", 6)], 9)),
-        ("deleted", vec![op("delete", "team/app", "o")], is(&[], 10)),
-        ("dropped", vec![json!({"op": "drop", "by": "a", "request": "r"})], is(&[], 11)),
+        ("untagged again", vec![untag("1.0.0_b", "v", 9)], is(&[("1.0.0", 7)], 10)),
+        ("deleted", vec![op("delete", "team/app", "o")], is(&[], 11)),
+        ("dropped", vec![json!({"op": "drop"})], is(&[], 12)),
     ];
     let mut journal = Journal::new();
     for (n, (what, ops, expected)) in (1..).zip(steps) {
@@ -65,18 +70,24 @@ fn a_release_is_what_it_is_since_the_commit_that_gave_it_its_content() {
         let restored = checkpoint::read(&checkpoint::write(state).unwrap()).unwrap().state;
         assert_eq!(restored, *state, "{what}");
     }
-    assert_eq!(journal.state.index, Revision { seq: 11, time: day(11) });
+    assert_eq!(journal.state.index, Revision { seq: 12, time: day(12) });
 }
 
+/// Another media type makes other content of the same bytes.
 #[test]
-fn a_manifest_that_is_pushed_again_with_another_record_changes_its_release() {
+fn another_media_type_changes_the_releases_of_a_manifest() {
     let mut journal = Journal::new();
     journal.write(&[manifest("m", &[], &["1.0.0", "2.0.0"])]);
     assert_eq!(listed(&journal.state), is(&[], 0));
-    journal.on(2).write(&[chart("m", ("app", "1.0.0"), "p", &[])]);
+    let mut of_type = chart("m", "1.0.0", "p", &[]);
+    of_type["media_type"] = json!(crate::oci::OCI_INDEX);
+    journal.on(2).write(&[of_type, list("1.0.0", "m")]);
     assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 2));
-    journal.on(3).write(&[chart("m", ("app", "2.0.0"), "p", &[])]);
-    assert_eq!(listed(&journal.state), is(&[("2.0.0", 3)], 3));
+    // The same type again only heals it.
+    let mut healed = chart("m", "1.0.0", "q", &[]);
+    healed["media_type"] = json!(crate::oci::OCI_INDEX);
+    journal.on(3).write(&[healed]);
+    assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 2));
     journal.on(4).write(&[manifest("m", &[], &[])]);
     assert_eq!(listed(&journal.state), is(&[], 4));
 }

@@ -136,8 +136,17 @@ fn broken(bytes: &[u8]) -> Pieces {
     pieces
 }
 
-fn who() -> Who {
-    Who { by: "alice".into(), request: "r1".into() }
+/// Removes a blob so that it cannot be restored: another upload of it brings its own bytes.
+async fn unlink_now(registry: &Registry, repository: &RepositoryName, digest: &Digest) {
+    let change = Change::Unlink { repository: repository.clone(), digest: digest.clone(), now: true };
+    registry.propose(&repository.namespace(), change, &who()).await.unwrap();
+}
+
+fn who() -> Actor {
+    Actor {
+        by: crate::journal::PrincipalName::new("user:alice"),
+        ..Actor::system("test", "r1", uuid::Uuid::nil())
+    }
 }
 
 fn tag(text: &str) -> Tag {

@@ -250,7 +250,8 @@ async fn a_cancelled_upload_is_unknown() {
 async fn a_session_is_for_one_repository_one_principal_and_24_hours() {
     let store = Store::new();
     let registry = store.registry().await;
-    let (repository, bob) = (name("team/app"), Who { by: "bob".into(), ..who() });
+    let (repository, bob) =
+        (name("team/app"), Actor { by: crate::journal::PrincipalName::new("user:bob"), ..who() });
     let digest = push_blob(&registry, "team/other", b"held there").await;
     let session = registry.start_upload(&repository, None, &who()).to_string();
     for (foreign, caller) in [(name("team/other"), who()), (name("app"), who()), (repository.clone(), bob)] {

@@ -4,7 +4,7 @@ use super::state::{Base64, Position, UploadState};
 use super::writer::Writer;
 use super::{BodySource, Progress, Token};
 use crate::oci::{RepositoryName, UploadRange};
-use crate::registry::{Error, Registry, Who};
+use crate::registry::{Actor, Error, Registry};
 
 /// A request that streams leaves a state behind each time it has brought this many bytes.
 const STATE_EVERY: u64 = 64 << 20;
@@ -21,7 +21,7 @@ impl Registry {
         session: &str,
         range: Option<UploadRange>,
         body: &mut dyn BodySource,
-        who: &Who,
+        who: &Actor,
     ) -> Result<Progress, Error> {
         let token = self.open_session(repository, session, who)?;
         let namespace = repository.namespace();
@@ -45,7 +45,7 @@ impl Registry {
         position: &Position,
         token: &Token,
         repository: &RepositoryName,
-        who: &Who,
+        who: &Actor,
     ) -> Error {
         let session = self.seal(&position.token(token), repository, who);
         Error::RangeNotSatisfiable { have: position.length, session }
@@ -56,7 +56,7 @@ impl Registry {
 struct Chunk<'a> {
     registry: &'a Registry,
     repository: &'a RepositoryName,
-    who: &'a Who,
+    who: &'a Actor,
     token: &'a Token,
     /// As of the newest state, but for the hash, which is ahead.
     position: Position,

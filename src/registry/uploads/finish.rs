@@ -8,7 +8,7 @@ use super::writer::Writer;
 use super::{BodySource, Token};
 use crate::journal::{Body, Change, Extent, Piece, Place};
 use crate::oci::{Algorithm, Digest, Hasher, Namespace, RepositoryName, UploadRange};
-use crate::registry::{Error, Registry, Who};
+use crate::registry::{Actor, Error, Registry};
 
 /// States read at the same time.
 const READS: usize = 32;
@@ -26,7 +26,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         body: &mut dyn BodySource,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let incoming = Incoming::new(self, &repository.namespace(), body, None).await?;
         self.store_whole(repository, digest, incoming, who).await
@@ -44,7 +44,7 @@ impl Registry {
         digest: &Digest,
         range: Option<UploadRange>,
         body: &mut dyn BodySource,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let token = self.open_session(repository, session, who)?;
         let namespace = repository.namespace();
@@ -69,7 +69,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         mut incoming: Incoming<'_>,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let is_known = self.holds(repository, digest).await?;
         let mut hasher = Hasher::new(digest.algorithm());
@@ -107,7 +107,7 @@ impl Registry {
         n: u32,
         digest: &Digest,
         mut incoming: Incoming<'_>,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let namespace = repository.namespace();
         let mut position = self.collect(&namespace, token, n, &mut incoming.writer).await?;
@@ -188,7 +188,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         content: Body,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let change = Change::Blob { repository: repository.clone(), digest: digest.clone(), content };
         self.propose(&repository.namespace(), change, who).await.map(drop)

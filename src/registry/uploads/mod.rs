@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{BodyError, Error, Registry, Who};
+use super::{Actor, BodyError, Error, Registry};
 use crate::journal::keys;
 use crate::oci::{Algorithm, RepositoryName};
 
@@ -69,7 +69,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         algorithm: Option<Algorithm>,
-        who: &Who,
+        who: &Actor,
     ) -> Session {
         let upload = self.clock.uuid(self.clock.now());
         let algorithm = algorithm.unwrap_or(Algorithm::Sha256);
@@ -84,7 +84,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         session: &str,
-        who: &Who,
+        who: &Actor,
     ) -> Result<Progress, Error> {
         let token = self.open_session(repository, session, who)?;
         let newest = self.newest_state(&repository.namespace(), &token).await?;
@@ -99,7 +99,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         session: &str,
-        who: &Who,
+        who: &Actor,
     ) -> Result<(), Error> {
         let token = self.open_session(repository, session, who)?;
         let namespace = repository.namespace();
@@ -109,17 +109,17 @@ impl Registry {
         Ok(())
     }
 
-    fn progress(&self, token: &Token, repository: &RepositoryName, who: &Who) -> Progress {
+    fn progress(&self, token: &Token, repository: &RepositoryName, who: &Actor) -> Progress {
         Progress { session: self.seal(token, repository, who), length: token.length }
     }
 
-    fn seal(&self, token: &Token, repository: &RepositoryName, who: &Who) -> Session {
-        token.seal(self.journals.secret(), repository, &who.by)
+    fn seal(&self, token: &Token, repository: &RepositoryName, who: &Actor) -> Session {
+        token.seal(self.journals.secret(), repository, who.by.as_str())
     }
 
     /// The token of a session of this repository and principal that has not expired.
-    fn open_session(&self, repository: &RepositoryName, session: &str, who: &Who) -> Result<Token, Error> {
-        let token = Token::open(session, self.journals.secret(), repository, &who.by);
+    fn open_session(&self, repository: &RepositoryName, session: &str, who: &Actor) -> Result<Token, Error> {
+        let token = Token::open(session, self.journals.secret(), repository, who.by.as_str());
         let token = token.ok_or(Error::UploadUnknown)?;
         let expires = token.started().plus(LIFETIME);
         if self.clock.now() < expires { Ok(token) } else { Err(Error::UploadUnknown) }

@@ -31,7 +31,7 @@ pub(super) fn status(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Who signed, or why that is not known. What a key says of its owner may be any text.
+/// Actor signed, or why that is not known. What a key says of its owner may be any text.
 fn provenance(verdict: &Verdict) -> Value {
     let mut told = json!({"status": status(verdict)});
     match verdict {
@@ -105,7 +105,8 @@ mod tests {
         let metadata = Metadata::read(config.as_bytes()).unwrap();
         let package = Digest::sha256(b"package");
         let chart = chart::Release::new(&metadata, package.clone(), Some(Digest::sha256(b""))).unwrap();
-        let listed = Release { chart: Arc::new(chart), since: Timestamp::from_micros(0) };
+        let chart = Arc::new(crate::registry::record_of(chart));
+        let listed = Release { chart, seq: 1, since: Timestamp::from_micros(0), yanked: false };
         let read: Value = serde_json::from_str(&release(&listed)).unwrap();
         let expected = json!({
             "version": "1.0.0+b", "tag": "1.0.0_b", "created": "1970-01-01T00:00:00.000000Z", "digest": package,

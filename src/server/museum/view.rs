@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::chart::{Rank, entry, tag_of_version};
 use crate::journal::Release;
 use crate::oci::{Namespace, RepositoryName, Tag};
-use crate::registry::{Chart, Error, Page};
+use crate::registry::{Chart, Error, Page, listed};
 use crate::server::ask::Ask;
 use crate::server::error::Failure;
 use crate::server::headers::{JSON, REVALIDATE, YAML};
@@ -59,7 +59,7 @@ pub(super) async fn version(
     version: &str,
 ) -> Result<Reply, Failure> {
     let release = resolve(ask, repository, version).await?;
-    Ok(document(entry(&release.chart, release.since)))
+    Ok(document(entry(listed(&release))))
 }
 
 /// `{"templates": [{"name", "data"}], "values": {...}}`, the data in base 64.
@@ -110,8 +110,7 @@ pub(super) async fn resolve(
 }
 
 fn entries(chart: &Chart) -> String {
-    let all: Vec<String> =
-        chart.versions.values().map(|release| entry(&release.chart, release.since)).collect();
+    let all: Vec<String> = chart.versions.values().map(|release| entry(listed(release))).collect();
     format!("[{}]", all.join(","))
 }
 

@@ -55,14 +55,22 @@ impl Busy {
             Happening::Collection => {
                 let objects = self.objects().await;
                 let digest = Digest::sha256(&victim());
-                source.propose(&team, Change::Unlink { repository: team.clone(), digest }).await;
+                source.propose(&team, Change::Unlink { repository: team.clone(), digest, now: true }).await;
                 source.backend.delete(&objects).await.unwrap();
             }
             Happening::Healing => {
                 let lost = self.objects().await.remove(1);
                 let object = keys::data_object(&lost).unwrap();
                 source.backend.delete(&[lost]).await.unwrap();
-                source.propose(&team, Change::Damaged { object }).await;
+                source
+                    .propose(
+                        &team,
+                        Change::Damaged(crate::journal::BodiesOp {
+                            objects: vec![object],
+                            bodies: Vec::new(),
+                        }),
+                    )
+                    .await;
                 source.large(&team, Algorithm::Sha256, &victim()).await;
             }
         }

@@ -1,6 +1,7 @@
 //! Stores that have lost something or hold wrong bytes.
 
 use super::*;
+use crate::journal::commit;
 
 /// A copy in which namespace `team` failed for this reason, and all others did not.
 async fn fails_for(source: &Source, to: &Arc<Memory>, reasons: &[&str]) -> Summary {
@@ -36,7 +37,12 @@ async fn lost_or_wrong_data_stops_its_namespace_and_is_named() {
         assert_no_journal(&to).await;
 
         // The journal learns of it, as it does when a server cannot read the bytes.
-        source.propose(&name("team/app"), Change::Damaged { object }).await;
+        source
+            .propose(
+                &name("team/app"),
+                Change::Damaged(crate::journal::BodiesOp { objects: vec![object], bodies: Vec::new() }),
+            )
+            .await;
         let summary = copy(&source.backend, &to).await.unwrap();
         assert!(summary.complete, "{summary:?}");
         let damaged: Vec<_> = summary.namespaces.iter().flat_map(|copied| &copied.damaged).collect();
@@ -84,8 +90,17 @@ async fn a_broken_journal_stops_its_namespace_and_is_named() {
     fails_for(&source, &to, &["commit 3 is missing, and commit 4 is there"]).await;
     assert_no_journal(&to).await;
 
-    let forged = String::from_utf8_lossy(&third).replacen("somebody", "somebodx", 1);
-    source.backend.create(&key, vec![forged.into()]).await.unwrap();
+    let forged = String::from_utf8_lossy(&third).replacen("system:test", "system:tesu", 1).into_bytes();
+    source.backend.create(&key, vec![forged.clone().into()]).await.unwrap();
+    fails_for(&source, &to, &["commit 3 cannot be read: its line does not have the checksum"]).await;
+    assert_no_journal(&to).await;
+
+    // A forger mends the checksum of the line as well.
+    let (line, attached) = forged.split_at(commit::line(&forged).len());
+    let mut sealed = line[..line.len() - r#","crc32c":"00000000"}"#.len()].to_vec();
+    sealed.push(b'}');
+    commit::seal(&mut sealed);
+    replace(&source.backend, &key, [&sealed, attached].concat().into()).await;
     fails_for(&source, &to, &["commit 4 does not follow the commit before it"]).await;
     assert_no_journal(&to).await;
 

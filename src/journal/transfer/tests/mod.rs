@@ -72,7 +72,7 @@ impl Source {
     }
 
     async fn propose(&self, repository: &RepositoryName, change: Change) {
-        let proposal = Proposal { change, by: "somebody".into(), request: "r".into() };
+        let proposal = Proposal { change, actor: crate::journal::Actor::system("test", "r", Uuid::nil()) };
         self.journals.propose(&repository.namespace(), proposal).await.unwrap();
     }
 
@@ -131,6 +131,7 @@ impl Source {
             blobs: blobs.to_vec(),
             children: Vec::new(),
             tags: vec![Tag::parse(tag).unwrap()],
+            listed: Vec::new(),
             subject: None,
             artifact_type: None,
             annotations: None,
@@ -193,7 +194,7 @@ async fn worth_copying(backend: &Arc<Memory>) -> BTreeMap<Key, Bytes> {
     let mut named = Vec::new();
     for key in all.keys().filter_map(keys::namespace_of) {
         let state = source.state(&key).await.unwrap_or_default();
-        let healthy = state.objects.keys().filter(|id| !state.damaged.contains(*id));
+        let healthy = state.objects.keys().filter(|id| !state.damaged_objects.contains(*id));
         named.extend(healthy.map(|id| keys::data(&key, *id)));
     }
     all.retain(|key, _| {
