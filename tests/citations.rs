@@ -258,14 +258,14 @@ fn broken_links_are_reported() {
                 ```\n[in code](nowhere.md)\n```\n`[code](nowhere.md)`\n\
                 [f](b/c.md#no) [g](d.md) [h](../../x.md) [i](#no) [`j`](no.yaml)\n";
     let texts = Texts::from([
-        ("docs/a.md".to_owned(), text.to_owned()),
-        ("docs/b/c.md".to_owned(), "## Part\n".to_owned()),
+        ("pages/a.md".to_owned(), text.to_owned()),
+        ("pages/b/c.md".to_owned(), "## Part\n".to_owned()),
     ]);
-    let exists = |path: &str| texts.contains_key(path) || path == "docs/b";
-    let faults = broken_links(&texts, "docs/a.md", exists);
+    let exists = |path: &str| texts.contains_key(path) || path == "pages/b";
+    let faults = broken_links(&texts, "pages/a.md", exists);
     let broken: Vec<&str> = faults.iter().filter_map(|fault| fault.split(' ').nth(2)).collect();
     assert_eq!(broken, ["b/c.md#no:", "d.md:", "../../x.md:", "#no:", "no.yaml:"], "{faults:?}");
-    assert_eq!(resolve("README.md", "docs/a.md"), Some("docs/a.md".to_owned()));
-    assert_eq!(resolve("docs/b/c.md", "../a.md"), Some("docs/a.md".to_owned()));
+    assert_eq!(resolve("README.md", "pages/a.md"), Some("pages/a.md".to_owned()));
+    assert_eq!(resolve("pages/b/c.md", "../a.md"), Some("pages/a.md".to_owned()));
     assert_eq!(resolve("README.md", "../a.md"), None);
 }
