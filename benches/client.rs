@@ -1,4 +1,5 @@
-//! Pushing through the distribution API, with the requests that Helm sends (HELM.md section 1.2).
+//! Pushing through the distribution API, with the requests that Helm sends
+//! (docs/internals/helm.md#request-sequences).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 mod api;
 mod bad_input;
 mod charts;
+mod citations;
 mod client;
 mod clients;
 mod commands;

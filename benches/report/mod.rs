@@ -11,7 +11,7 @@ pub use table::{number, to_table};
 /// What a row is about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// As in BENCHMARKS.md: `W1`.
+    /// As in docs/performance.md#workloads: `W1`.
     pub workload: &'static str,
     pub case: String,
     pub figure: Figure,

@@ -1,4 +1,5 @@
-//! The workloads of BENCHMARKS.md, each of which starts its servers, fills them and records its rows.
+//! The workloads of docs/performance.md#workloads, each of which starts its servers, fills them and records
+//! its rows.
 
 mod chunked;
 mod index;

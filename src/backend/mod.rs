@@ -1,4 +1,5 @@
-//! The blob backend: five verbs on immutable objects (DESIGN.md section 2).
+//! The blob backend: five verbs on immutable objects
+//! (docs/internals/journal-protocol.md#what-the-backend-must-do).
 //!
 //! Every object is written once, under a key that nothing else ever gets; the only conditional primitive is
 //! *create if absent*. A backend knows neither repositories nor HTTP.

@@ -1,5 +1,6 @@
-//! Reads the package of a chart (a gzipped tar archive) under limits, and refuses what Helm cannot load, what would
-//! escape from its folder, and what two readers would take differently (HELM.md section 2). Nothing is written.
+//! Reads the package of a chart (a gzipped tar archive) under limits, and refuses what Helm cannot load, what
+//! would escape from its folder, and what two readers would take differently
+//! (docs/internals/helm.md#chart-validity). Nothing is written.
 
 mod entries;
 mod extension;

@@ -1,4 +1,5 @@
-//! A chart as an OCI artifact: the config and manifest that Helm makes of a package, byte for byte (HELM.md section 1.1).
+//! A chart as an OCI artifact: the config and manifest that Helm makes of a package, byte for byte
+//! (docs/internals/helm.md#media-types-and-annotations).
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
-//! The config and the annotations of a chart's manifest, to the letter as Helm makes them, so that the same package
-//! has the same digests whoever pushes it (HELM.md section 1.1; Helm 4.2, pkg/registry/chart.go and
-//! pkg/chart/v2/metadata.go).
+//! The config and the annotations of a chart's manifest, to the letter as Helm makes them, so that the same
+//! package has the same digests whoever pushes it (docs/internals/helm.md#media-types-and-annotations; Helm
+//! 4.2, pkg/registry/chart.go and pkg/chart/v2/metadata.go).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The index of a chart repository (`index.yaml`), as a rope: each version is rendered once, versions stand in leaves
 //! of some 64 KiB, and a change renders anew the leaf it falls in. The bytes depend on what is listed, and not on the
-//! order of changes (HELM.md section 3.1).
+//! order of changes (docs/internals/helm.md#the-index).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
-//! What a chart says of itself: the fields of Chart.yaml that clients know (HELM.md sections 1.1 and 3.1), read from
-//! the config of a manifest, where Helm keeps them as JSON, or from Chart.yaml itself.
+//! What a chart says of itself: the fields of Chart.yaml that clients know
+//! (docs/internals/helm.md#the-index), read from the config of a manifest, where Helm keeps them as JSON, or
+//! from Chart.yaml itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 

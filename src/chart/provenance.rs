@@ -1,5 +1,6 @@
-//! Provenance files (`<package>.prov`): a text that OpenPGP signs in the clear, of the metadata of a chart and the
-//! digest of its package (HELM.md section 2). What the text says is checked always; who signed it, with a keyring.
+//! Provenance files (`<package>.prov`): a text that OpenPGP signs in the clear, of the metadata of a chart
+//! and the digest of its package (docs/internals/helm.md#chart-validity). What the text says is checked
+//! always; who signed it, with a keyring.
 
 // A build without OpenPGP has the same types, but no keyring can be read.
 #[cfg_attr(not(feature = "openpgp"), path = "provenance/no_keyring.rs")]

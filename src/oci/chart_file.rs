@@ -1,5 +1,5 @@
 //! Names of the files of a chart repository: `<name>-<version>.tgz`, and `.prov` behind it for a signature
-//! (HELM.md section 3.1).
+//! (docs/internals/helm.md#files).
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! The index of a namespace, kept rendered: a read of what has not changed costs nothing, and a change costs what it
-//! touches (DESIGN.md section 2, BENCHMARKS.md).
+//! touches (docs/internals/helm.md#the-index, docs/performance.md#workloads).
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,5 +1,6 @@
-//! Reading a blob piece by piece. What is read is (digest, offset): when its data is gone because the state has
-//! come to name other bytes, reading goes on at the same offset in those (JOURNAL.md section 4).
+//! Reading a blob piece by piece. What is read is (digest, offset): when its data is gone because the state
+//! has come to name other bytes, reading goes on at the same offset in those
+//! (docs/internals/journal-protocol.md#reading).
 
 use std::collections::VecDeque;
 use std::io;

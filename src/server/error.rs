@@ -1,4 +1,4 @@
-//! What went wrong, as a status, a code and a message: the one table (DESIGN.md section 5).
+//! What went wrong, as a status, a code and a message: the one table (docs/internals/oci-protocol.md#errors).
 //!
 //! A 4xx says which rule was broken and what to do. A 5xx carries a code and the request id only; what happened
 //! is in the log under that id.

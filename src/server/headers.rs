@@ -68,7 +68,8 @@ pub(super) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     target
 }
 
-/// The next page (RFC 8288). Relative, because clients refuse a `Link` to another origin (HELM.md section 0).
+/// The next page (RFC 8288). Relative, because clients refuse a `Link` to another origin
+/// (docs/internals/oci-protocol.md#endpoints).
 pub(super) fn link_next(reply: &mut Reply, target: &str) {
     set_text(reply, LINK, &format!("<{target}>; rel=\"next\""));
 }

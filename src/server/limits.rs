@@ -1,4 +1,5 @@
-//! What one client may take of the server (RELIABILITY.md part B, "Head/idle timeouts").
+//! What one client may take of the server (docs/internals/threat-model.md#part-b-limits-and-choices,
+//! "Head/idle timeouts").
 
 use std::time::Duration;
 

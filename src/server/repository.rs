@@ -1,4 +1,5 @@
-//! The classic chart repository: `index.yaml` and the files it names (HELM.md section 3).
+//! The classic chart repository: `index.yaml` and the files it names
+//! (docs/internals/helm.md#classic-repository).
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
 //! Registries that mean no good: nothing is written outside the target, no credential goes elsewhere
-//! (RELIABILITY.md A2, T25-T35).
+//! (docs/internals/threat-model.md#a2-charts-and-clients, T25 to T35).
 
 use std::fs;
 use std::net::SocketAddr;

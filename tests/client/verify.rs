@@ -1,4 +1,5 @@
-//! `verify` and `pull --verify`: what nobody signed is not pulled (RELIABILITY.md A2, T26).
+//! `verify` and `pull --verify`: what nobody signed is not pulled
+//! (docs/internals/threat-model.md#a2-charts-and-clients, T26).
 
 use std::fs;
 

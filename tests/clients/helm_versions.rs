@@ -1,4 +1,5 @@
-//! Which version Helm gets: ranges, pre-releases, build metadata, lax versions (HELM.md section 1.4).
+//! Which version Helm gets: ranges, pre-releases, build metadata, lax versions
+//! (docs/internals/helm.md#tags-and-versions).
 
 use super::helm::Helm;
 use super::with_each_helm;

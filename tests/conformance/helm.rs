@@ -1,4 +1,5 @@
-//! What real Helm sends (HELM.md 1.2), byte for byte, and what it needs to read back.
+//! What real Helm sends (docs/internals/helm.md#request-sequences), byte for byte, and what it needs to read
+//! back.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 //! Every storage operation of a script fails in turn: once or from then on, before or after it took effect
-//! (RELIABILITY.md C1).
+//! (docs/internals/threat-model.md#part-c-checks, C1).
 //!
 //! Each run has two lives. The first runs the script into its fault, heals the store and, in every other run, repeats
 //! the script; then the process ends. The second opens the store anew. At the end of either, what was acknowledged

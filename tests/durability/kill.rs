@@ -1,4 +1,5 @@
-//! `kill -9` at a random moment of many pushes, and a new start (RELIABILITY.md C2).
+//! `kill -9` at a random moment of many pushes, and a new start
+//! (docs/internals/threat-model.md#part-c-checks, C2).
 
 use std::collections::HashSet;
 use std::io::Result;

@@ -1,5 +1,5 @@
 //! What large and many uploads take of the server's memory: 1 GB pushed and pulled within 64 MiB, 100 concurrent pushes
-//! of 64 MB within 192 MiB (RELIABILITY.md C10).
+//! of 64 MB within 192 MiB (docs/internals/threat-model.md#part-c-checks, C10).
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What was acknowledged stays, whatever fails (RELIABILITY.md part C).
+//! What was acknowledged stays, whatever fails (docs/internals/threat-model.md#part-c-checks).
 
 mod client;
 mod failing;

@@ -1,4 +1,4 @@
-//! The end of a server by a signal, under load (RELIABILITY.md C16).
+//! The end of a server by a signal, under load (docs/internals/threat-model.md#part-c-checks, C16).
 
 use std::io::Result;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! ChartMuseum's API: what it takes is a chart like any other, and what was pushed over OCI is in it (HELM.md section 3.3).
+//! ChartMuseum's API: what it takes is a chart like any other, and what was pushed over OCI is in it
+//! (docs/internals/helm.md#chartmuseum-api).
 
 mod docs;
 mod read;

@@ -2,7 +2,7 @@
 //!
 //! Charts are pushed over the distribution API, as Helm does, and read here. Every test speaks to the real application
 //! over a socket and runs on every backend. Most care for bytes and indexes and push noise as packages; `tests/charts` is
-//! about what is packed. What Helm needs of an index: HELM.md, section 3.
+//! about what is packed. What Helm needs of an index: docs/internals/helm.md#the-index.
 
 mod caching;
 mod configs;

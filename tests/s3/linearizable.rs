@@ -1,5 +1,6 @@
-//! A tag is a register: whatever clients of three replicas do with it at the same time, over a store that fails, there is an
-//! order of their requests that explains every answer (RELIABILITY.md C18). The check is that of Wing and Gong.
+//! A tag is a register: whatever clients of three replicas do with it at the same time, over a store that
+//! fails, there is an order of their requests that explains every answer
+//! (docs/internals/threat-model.md#part-c-checks, C18). The check is that of Wing and Gong.
 
 use std::collections::HashSet;
 use std::time::Instant;

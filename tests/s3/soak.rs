@@ -1,5 +1,5 @@
 //! Two replicas, 16 writers, one namespace, 2,000 pushes, and a store where one request in twenty goes wrong in some way
-//! (BENCHMARKS.md W15).
+//! (docs/performance.md#workloads, W15).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

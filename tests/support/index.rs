@@ -13,7 +13,8 @@ use super::app::TestServer;
 use super::http::Response;
 use super::registry::assert_status;
 
-/// What Helm knows of an entry (HELM.md 3.1): with any other key its strict reader refuses the whole index.
+/// What Helm knows of an entry (docs/internals/helm.md#the-index): with any other key its strict reader
+/// refuses the whole index.
 const KNOWN: [&str; 20] = [
     "annotations",
     "apiVersion",

@@ -150,7 +150,7 @@ pub fn error_code(response: &Response) -> String {
     errors.first().expect("at least one error")["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The texts of the `Warning` headers, checked for their form (PROTOCOL.md, section 2).
+/// The texts of the `Warning` headers, checked for their form (docs/internals/oci-protocol.md#manifests).
 #[track_caller]
 pub fn warnings(response: &Response) -> Vec<String> {
     let warnings = response.headers_named("warning");

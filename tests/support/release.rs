@@ -1,5 +1,6 @@
-//! Charts as Helm pushes them (HELM.md 1.1): a manifest without `mediaType`, layers sorted by digest, and any bytes as
-//! the config; pushed over one connection that stays open.
+//! Charts as Helm pushes them (docs/internals/helm.md#media-types-and-annotations): a manifest without
+//! `mediaType`, layers sorted by digest, and any bytes as the config; pushed over one connection that stays
+//! open.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! Objects as files of a directory, each under its key as its path (JOURNAL.md section 7).
+//! Objects as files of a directory, each under its key as its path
+//! (docs/internals/journal-protocol.md#what-the-backend-must-do).
 //!
 //! ```text
 //! lock         held for life by the one process that may write; holds its number

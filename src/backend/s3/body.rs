@@ -49,8 +49,9 @@ impl Body for Pieces {
     }
 }
 
-/// Puts the hash of the body into the signature: a service must not keep half an object when a connection breaks
-/// (JOURNAL.md section 7). The SDK would do it by itself for a body that is one piece only.
+/// Puts the hash of the body into the signature: a service must not keep half an object when a connection
+/// breaks (docs/internals/journal-protocol.md#what-the-backend-must-do). The SDK would do it by itself for a
+/// body that is one piece only.
 pub struct Signed(String);
 
 impl Signed {

@@ -1,5 +1,6 @@
-//! Objects in a bucket of an S3 service. *Create if absent* is `PutObject` with `If-None-Match: *`; whether the service
-//! does that atomically, shared mode finds out before it relies on it (JOURNAL.md section 7).
+//! Objects in a bucket of an S3 service. *Create if absent* is `PutObject` with `If-None-Match: *`; whether
+//! the service does that atomically, shared mode finds out before it relies on it
+//! (docs/internals/journal-protocol.md#the-probe).
 
 mod attempts;
 mod body;

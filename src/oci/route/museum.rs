@@ -1,4 +1,5 @@
-//! Paths of ChartMuseum's API: `/api/<namespace>/charts...` and `/api/<namespace>/prov` (HELM.md section 3.3).
+//! Paths of ChartMuseum's API: `/api/<namespace>/charts...` and `/api/<namespace>/prov`
+//! (docs/internals/helm.md#chartmuseum-api).
 //!
 //! A namespace may hold a component `charts`: it ends before the last `/charts` that leaves a legal tail.
 

@@ -1,5 +1,6 @@
-//! Paths of the classic chart repository: `/<namespace>/index.yaml` and `/<namespace>/charts/<file>` (DESIGN.md
-//! section 4). What namespace a path belongs to is told from its end, so `charts` may be a namespace, too.
+//! Paths of the classic chart repository: `/<namespace>/index.yaml` and `/<namespace>/charts/<file>`
+//! (docs/internals/helm.md#classic-repository). What namespace a path belongs to is told from its end, so
+//! `charts` may be a namespace, too.
 
 use super::{Action, Refusal, check_length, check_plain, check_reserved, method_of};
 use crate::oci::chart_file::ChartFile;

@@ -1,5 +1,5 @@
 //! The memory of uploads: bytes that arrived and are not written yet lie in buffers of 256 KiB, and there is a fixed
-//! number of these for all uploads of the process (JOURNAL.md section 3, "Upload memory").
+//! number of these for all uploads of the process (docs/internals/journal-protocol.md#upload-memory).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Uploads: sessions, the chunks they gather, and their close (JOURNAL.md section 3, "Upload sessions").
+//! Uploads: sessions, the chunks they gather, and their close
+//! (docs/internals/journal-protocol.md#upload-sessions).
 //!
 //! A session lives in its own name: whatever a replica has to know is in the signed token or in the immutable
 //! states that PATCH requests leave in the store, so that any replica goes on with it, also after a restart.

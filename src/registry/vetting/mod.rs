@@ -1,5 +1,6 @@
-//! What is looked at before a manifest gets a tag: whether its package can be unpacked without harm, and whether package,
-//! config, tags, annotations and provenance file tell of the same chart (HELM.md section 2).
+//! What is looked at before a manifest gets a tag: whether its package can be unpacked without harm, and
+//! whether package, config, tags, annotations and provenance file tell of the same chart
+//! (docs/internals/helm.md#chart-validity).
 //!
 //! What was looked at is remembered by its digest, so the same package again costs nothing. Content that is not there
 //! yet is refused here: what came between this look and the commit would have been seen by nobody.

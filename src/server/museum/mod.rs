@@ -1,4 +1,5 @@
-//! ChartMuseum's API over the charts that were pushed, by whichever way (HELM.md section 3.3).
+//! ChartMuseum's API over the charts that were pushed, by whichever way
+//! (docs/internals/helm.md#chartmuseum-api).
 
 mod upload;
 mod view;

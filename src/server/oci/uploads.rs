@@ -119,7 +119,8 @@ fn in_progress(status: StatusCode, repository: &RepositoryName, session: &Sessio
     reply
 }
 
-/// Where to go on and what is there. Relative, because clients refuse a `Location` on another host (HELM.md section 0).
+/// Where to go on and what is there. Relative, because clients refuse a `Location` on another host
+/// (docs/internals/oci-protocol.md#endpoints).
 pub(in crate::server) fn point_to(
     reply: &mut Reply,
     repository: &RepositoryName,

@@ -1,5 +1,6 @@
-//! The listener for those who run the server: metrics and probes, and nothing of the registry (RELIABILITY.md T15). It
-//! asks for no authentication, which is why it is a listener of its own.
+//! The listener for those who run the server: metrics and probes, and nothing of the registry
+//! (docs/internals/threat-model.md#a1-registry-servers, T15). It asks for no authentication, which is why it
+//! is a listener of its own.
 
 mod metrics;
 mod probes;
