@@ -1,4 +1,4 @@
-//! Where everything stands in the store (JOURNAL.md section 1).
+//! Where everything stands in the store (docs/internals/storage-format.md#keys).
 
 use uuid::Uuid;
 

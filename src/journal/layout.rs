@@ -1,4 +1,4 @@
-//! The object `layout`: what a store says of itself, created once (JOURNAL.md section 1).
+//! The object `layout`: what a store says of itself, created once (docs/internals/storage-format.md#layout).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! What the writer asks before a tag is moved or removed. Answers come from whoever opened the journal; the fold never
-//! asks (JOURNAL.md section 2).
+//! asks (docs/internals/storage-format.md#operations).
 
 use std::fmt::Debug;
 

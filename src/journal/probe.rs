@@ -1,4 +1,4 @@
-//! The probe: whether a store lets exactly one of several simultaneous creates of a key win (JOURNAL.md section 7). Some
+//! The probe: whether a store lets exactly one of several simultaneous creates of a key win (docs/internals/journal-protocol.md#the-probe). Some
 //! look first and write then; replicas over such a store would take one number for two commits.
 
 use std::sync::Arc;

@@ -111,7 +111,7 @@ impl Journals {
     }
 
     /// What `find` finds of content that is named by its digest: a state that was current lately will do for what is
-    /// there; what is not there must be missing in one that is current now (JOURNAL.md section 4).
+    /// there; what is not there must be missing in one that is current now (docs/internals/journal-protocol.md#reading).
     pub async fn by_digest<T>(
         &self,
         namespace: &Namespace,

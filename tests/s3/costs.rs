@@ -63,6 +63,7 @@ async fn tag(journals: &Journals, n: usize) {
         blobs: Vec::new(),
         children: Vec::new(),
         tags: vec![Tag::parse(&format!("1.0.{n}")).unwrap()],
+        listed: Vec::new(),
         artifact_type: None,
         annotations: None,
         subject: None,
@@ -72,8 +73,10 @@ async fn tag(journals: &Journals, n: usize) {
     };
     let change = Change::Manifest(Box::new(new));
     loop {
-        let proposal =
-            Proposal { change: change.clone(), actor: charthouse::journal::Actor::system("test", "test", uuid::Uuid::nil()) };
+        let proposal = Proposal {
+            change: change.clone(),
+            actor: charthouse::journal::Actor::system("test", "test", uuid::Uuid::nil()),
+        };
         match journals.propose(&Namespace::parse("team").unwrap(), proposal).await {
             Ok(_) => return,
             // The queue has room for 1,024.

@@ -1,4 +1,4 @@
-//! Loading a namespace on its first use: newest checkpoint, the commits after it, proof of the head (JOURNAL.md section 4).
+//! Loading a namespace on its first use: newest checkpoint, the commits after it, proof of the head (docs/internals/journal-protocol.md#loading).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

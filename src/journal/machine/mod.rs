@@ -1,4 +1,4 @@
-//! One namespace in one process as a pure state machine: `on(event) -> actions` (JOURNAL.md sections 3 and 4).
+//! One namespace in one process as a pure state machine: `on(event) -> actions` (docs/internals/journal-protocol.md).
 //!
 //! It loads the namespace, then appends and confirms. It does no I/O and knows no task or thread: the server drives
 //! it with tokio, the tests with a seeded scheduler. Answers of the store may come in any order, late, or never.

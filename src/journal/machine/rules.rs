@@ -1,4 +1,4 @@
-//! The rules of JOURNAL.md section 9 by name, so that a test can take one away and see what breaks.
+//! The rules of docs/internals/journal-protocol.md#mutants by name, so that a test can take one away and see what breaks.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {

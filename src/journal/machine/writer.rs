@@ -1,4 +1,4 @@
-//! The writer of a namespace: validates what waits, appends it together as one commit, answers (JOURNAL.md section 3).
+//! The writer of a namespace: validates what waits, appends it together as one commit, answers (docs/internals/journal-protocol.md#writing).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The simulator (JOURNAL.md section 9): a seeded scheduler runs replicas of the real machine over one store with
+//! The simulator (docs/internals/journal-protocol.md#the-simulator): a seeded scheduler runs replicas of the real machine over one store with
 //! everything that can go wrong, and an observer checks every answer against the true history.
 //!
 //! `CHARTHOUSE_SIM_SEEDS=100000 cargo test simulator` runs more seeds, `CHARTHOUSE_SIM_SEED=42` replays one.

@@ -1,4 +1,4 @@
-//! Takes one rule of the machine away at a time: the observer must see what breaks (the table of JOURNAL.md section 9).
+//! Takes one rule of the machine away at a time: the observer must see what breaks (docs/internals/journal-protocol.md#mutants).
 //!
 //! Rules that are none of the machine's are taken away, or shown to matter, where they are kept:
 //!

@@ -1,4 +1,4 @@
-//! Sees every commit at the moment it takes effect and every answer, and knows what must hold (JOURNAL.md section 8).
+//! Sees every commit at the moment it takes effect and every answer, and knows what must hold (docs/internals/journal-protocol.md#invariants).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
