@@ -15,6 +15,7 @@ mod dispatch;
 mod download;
 mod error;
 mod exchange;
+mod framing;
 mod headers;
 mod health;
 mod limits;
@@ -36,7 +37,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use actix_http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
+use actix_http::header::{WARNING, X_CONTENT_TYPE_OPTIONS};
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -55,6 +56,7 @@ use connection::InHand;
 use counts::Counts;
 use error::{Failure, Form};
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
+use framing::BodyFraming;
 use health::Probe;
 use relay::Bodies;
 use remote::remote;
@@ -156,7 +158,8 @@ impl Services {
 /// Answers every request: the application, for the binary and for tests.
 async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Body>, Infallible> {
     let in_hand = request.conn_data::<InHand>().cloned();
-    let mut exchange = Exchange::begin(Arc::clone(&services), in_hand.clone());
+    let framing = BodyFraming::of(&mut request);
+    let mut exchange = Exchange::begin(Arc::clone(&services), in_hand.clone(), framing);
     let id = services.ids.of(request.headers());
     if access_log::wanted() {
         let trusted = &services.settings.server.trusted_proxies;
@@ -164,7 +167,8 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
         exchange.log(&id, request.method(), remote);
     }
     let payload = request.take_payload();
-    let mut body = RequestBody::new(payload, in_hand, content_length(&request), services.limits);
+    let length = framing::content_length(request.head());
+    let mut body = RequestBody::new(payload, in_hand, length, services.limits);
     let asked = Asked { services: &services, head: request.head(), id: id.to_str().unwrap_or_default() };
     let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
@@ -223,9 +227,4 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     };
     reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);
     reply
-}
-
-/// The declared length of the body; actix has refused what is not a number.
-fn content_length(request: &Request) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

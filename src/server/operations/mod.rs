@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::Services;
 use super::connection::InHand;
+use super::framing::BodyFraming;
 use super::headers::{NO_STORE, NOSNIFF, TEXT};
 use super::limits::Limits;
 use super::listener::{Listener, Place};
@@ -74,11 +75,12 @@ impl Drop for Operations {
     }
 }
 
-async fn handle(services: Arc<Services>, request: Request) -> Result<Response<Bytes>, Infallible> {
+async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Bytes>, Infallible> {
+    let body = BodyFraming::of(&mut request);
     // The connection's deadlines go by it.
     let in_hand = request.conn_data::<InHand>();
     if let Some(in_hand) = in_hand {
-        in_hand.begin();
+        in_hand.begin(body);
     }
     let answer = answer(&services, request.method(), request.path()).await;
     if let Some(in_hand) = in_hand {
