@@ -28,6 +28,7 @@ mod relay;
 mod remote;
 mod reply;
 mod repository;
+mod sandbox;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use actix_http::header::{WARNING, X_CONTENT_TYPE_OPTIONS};
+use actix_http::header::WARNING;
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -172,6 +173,7 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
     let asked = Asked { services: &services, head: request.head(), id: id.to_str().unwrap_or_default() };
     let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
+    sandbox::sandbox(reply.headers_mut());
     cors::mark(&services.settings.server.cors, request.head(), &mut reply);
     exchange.answered(reply.status(), body.received());
     let head_only = request.method() == Method::HEAD;
@@ -201,7 +203,7 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
         return reply;
     }
     let (query, form) = (head.uri.query(), Form::of(path));
-    let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
+    match route(head.method.as_str(), path, query, service.healthcheck.component()) {
         Err(refusal) => {
             exchange.describe_path(path);
             Failure::Request(refusal).reply(form, asked.id, None)
@@ -224,7 +226,5 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
             }
             reply
         }
-    };
-    reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);
-    reply
+    }
 }
