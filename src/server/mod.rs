@@ -6,11 +6,13 @@
 mod access_log;
 mod api;
 mod ask;
+mod authority;
 mod body;
 mod conditions;
 mod connection;
 mod cors;
 mod counts;
+mod cross_site;
 mod dispatch;
 mod download;
 mod error;
@@ -20,6 +22,7 @@ mod headers;
 mod health;
 mod limits;
 mod listener;
+mod local_only;
 mod museum;
 mod oci;
 mod open;
@@ -29,6 +32,7 @@ mod remote;
 mod reply;
 mod repository;
 mod sandbox;
+mod screen;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -195,6 +199,10 @@ struct Asked<'a> {
 async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchange) -> Reply {
     let Asked { services, head, .. } = asked;
     let (path, service) = (head.uri.path(), &services.settings.service);
+    if let Err(refusal) = screen::screen(services, head) {
+        exchange.describe_path(path);
+        return refusal.reply(Form::of(path), asked.id, None);
+    }
     if path == service.healthcheck.as_str() {
         exchange.is_about_health();
         return health::health(services).await;
