@@ -43,6 +43,11 @@ pub(super) enum Failure {
     Form(String),
     #[error("{0}")]
     Denied(&'static str),
+    #[error(
+        "the request has more than one Authorization header, so it is not clear who sends it; send one, and let no \
+         proxy add another"
+    )]
+    SeveralAuthorizations,
     #[error("the server is read-only (storage.read_only): nothing can be pushed or deleted now")]
     ReadOnly,
     #[error(
@@ -90,6 +95,7 @@ impl Failure {
             Self::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             Self::Form(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            Self::SeveralAuthorizations => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
             Self::Behind => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
             // The server ends, and with it the runtime that did the work: another one can do it.
@@ -136,7 +142,7 @@ impl Failure {
         }
         match self {
             Self::Range { size } => set_text(&mut reply, CONTENT_RANGE, &format!("bytes */{size}")),
-            Self::Body(_) | Self::Registry(Error::Body(_)) => {
+            Self::Body(_) | Self::Registry(Error::Body(_)) | Self::SeveralAuthorizations => {
                 reply.head_mut().set_connection_type(ConnectionType::Close);
             }
             _ => {}
