@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod commit;
+mod damage;
 mod driver;
 mod error;
 mod fold;
@@ -19,6 +20,7 @@ mod state;
 mod store;
 pub mod transfer;
 
+pub use damage::{DamageCounts, DamageKind};
 pub use error::{JournalError, ProposeError};
 pub use freshness::noticed;
 pub use layout::{Layout, OpenError};

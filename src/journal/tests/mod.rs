@@ -5,6 +5,7 @@ mod decide;
 mod driver;
 mod fold;
 mod journals;
+mod loading;
 mod properties;
 mod releases;
 
