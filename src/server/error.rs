@@ -122,6 +122,7 @@ impl Failure {
             tracing::error!(request, status = status.as_u16(), error = %self, "a request failed");
         }
         let message = match own {
+            true if matches!(self, Self::Registry(Error::Store(error)) if error.is_refusal()) => REFUSED,
             true => "the server cannot do this now; its log says why, under the id of the request",
             false => &self.to_string(),
         };
@@ -231,6 +232,10 @@ fn of_store(error: &JournalError) -> (StatusCode, ErrorCode) {
         _ => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
     }
 }
+
+/// What is told of a namespace whose journal cannot be read.
+const REFUSED: &str = "the journal of this namespace is damaged or needs a newer release, so nothing in it is read or \
+    written: ask the operator of this registry, whose log says why, under the id of the request";
 
 const BROKEN: (StatusCode, ErrorCode) = (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid);
 

@@ -52,7 +52,7 @@ use crate::auth::{Policy, Principal};
 use crate::backend::{HttpRequests, Requests};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Loaded, Settings};
-use crate::journal::noticed;
+use crate::journal::{DamageCounts, noticed};
 use crate::oci::route;
 use crate::registry::Registry;
 use ask::Ask;
@@ -123,6 +123,8 @@ pub struct StorageCounts {
     pub requests: Arc<Requests>,
     /// None where the storage is not asked over HTTP.
     pub http: Option<Arc<HttpRequests>>,
+    /// What was found damaged in it.
+    pub damage: Arc<DamageCounts>,
 }
 
 impl Services {

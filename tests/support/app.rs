@@ -168,7 +168,7 @@ impl TestServer {
         settings: Settings,
     ) -> Self {
         let store = Counted::new(store);
-        let counts = StorageCounts { requests: store.requests(), http: None };
+        let requests = store.requests();
         let store: Arc<dyn Backend> = Arc::new(store);
         let (rules, of_registry) = (Arc::clone(&policy), Arc::clone(&policy));
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -178,9 +178,10 @@ impl TestServer {
             let options = Options { policy: rules, ..options };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
+            let damage = Arc::clone(journals.damage());
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
             let mut services = Services::new(settings, registry, handle, &*clock);
-            services.storage = counts;
+            services.storage = StorageCounts { requests, http: None, damage };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
             services

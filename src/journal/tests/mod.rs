@@ -5,8 +5,10 @@ mod decide;
 mod driver;
 mod fold;
 mod journals;
+mod loading;
 mod properties;
 mod releases;
+mod undo;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
