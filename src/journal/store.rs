@@ -141,10 +141,7 @@ impl Journals {
     pub async fn propose(&self, namespace: &Namespace, proposal: Proposal) -> Result<Outcome, ProposeError> {
         let marker = self.marker_of(namespace, &proposal.change);
         let first = match &marker {
-            Some(marker) => {
-                self.load(namespace).await?;
-                self.mark(marker).await?
-            }
+            Some(marker) => self.mark(namespace, marker).await?,
             None => None,
         };
         let outcome = loop {
@@ -230,11 +227,16 @@ impl Journals {
 
     /// Creates a marker before a commit. Of several changes that come together only the first asks the store, and has to
     /// do it again after its commit.
-    async fn mark<'a>(&'a self, marker: &'a Key) -> Result<Option<First<'a>>, JournalError> {
+    async fn mark<'a>(
+        &'a self,
+        namespace: &Namespace,
+        marker: &'a Key,
+    ) -> Result<Option<First<'a>>, JournalError> {
         let created = self.lock_markers().entry(marker.clone()).or_default().clone();
         let mut first = None;
         let create = async {
             first = Some(First { journals: self, marker });
+            self.load(namespace).await?;
             self.create_marker(marker).await
         };
         created.get_or_try_init(|| create).await?;

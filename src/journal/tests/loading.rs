@@ -92,7 +92,10 @@ impl Store {
     async fn objects(&self) -> BTreeMap<Key, Bytes> {
         let mut objects = BTreeMap::new();
         for key in self.backend.list("", "", usize::MAX).await.unwrap() {
-            objects.insert(key.clone(), self.backend.read(&key, None).await.unwrap());
+            // A checkpoint may be deleted meanwhile.
+            if let Ok(bytes) = self.backend.read(&key, None).await {
+                objects.insert(key, bytes);
+            }
         }
         objects
     }
