@@ -37,12 +37,13 @@ pub fn namespace() -> Namespace {
     UNIVERSE.repositories[0].namespace()
 }
 
-/// A change that a client may ask for; data objects it names get an id from `fresh`.
-pub fn any_change(random: &mut Random, state: &State, fresh: impl FnOnce() -> Uuid) -> Change {
+/// A change that a client may ask for, `removals` of a thousand times one that removes or restores; data objects it names get an id from `fresh`.
+pub fn any_change(random: &mut Random, removals: u32, state: &State, fresh: impl FnOnce() -> Uuid) -> Change {
     let universe = &*UNIVERSE;
     let [first, second] = &universe.repositories;
     let repository = if random.chance(750) { first } else { second }.clone();
-    match random.below(100) {
+    let kind = if random.chance(removals) { 80 + random.below(20) } else { random.below(100) };
+    match kind {
         0..25 => {
             let (bytes, digest) = random.pick(&universe.blobs).clone();
             let content = if random.chance(500) { Body::attached(bytes) } else { stored(&bytes, fresh()) };

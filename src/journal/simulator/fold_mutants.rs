@@ -15,7 +15,7 @@ fn run(seed: u64) -> Result<(), Violation> {
     let mut random = Random::new(seed);
     let mut weather = Weather::of(&mut random, None);
     (weather.collect, weather.quiet, weather.sweep, weather.jump) = (250, 120, 80, 0);
-    (weather.repeats, weather.two_rules) = (100, seed.is_multiple_of(2));
+    (weather.repeats, weather.two_rules, weather.removals) = (100, seed.is_multiple_of(2), 300);
     let mut world = World::new(random, weather);
     world.run(2 * STEPS)?;
     world.settle()

@@ -28,6 +28,8 @@ pub struct Weather {
     pub sweep: u32,
     /// A collector looks, or proposes what it saw; hours or days pass.
     pub collect: u32,
+    /// Removals and restores among the changes, beside those that come anyway.
+    pub removals: u32,
     pub quiet: u32,
     /// One replica has other removal rules.
     pub two_rules: bool,
@@ -73,6 +75,7 @@ impl Weather {
             checkpoint,
             sweep,
             collect,
+            removals: if two_rules { 300 } else { 0 },
             quiet,
             two_rules,
             corrupt,

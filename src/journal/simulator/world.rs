@@ -225,7 +225,7 @@ impl World {
         let newest = self.observer.newest().clone();
         let clock = self.replicas[replica].clock.clone();
         let fresh = || clock.uuid(clock.now().max(newest.time));
-        let mut change = any_change(&mut self.random, &newest, fresh);
+        let mut change = any_change(&mut self.random, self.weather.removals, &newest, fresh);
         if self.weather.broken == Some(Rule::DataHasFreshName) {
             name_by_digest(&mut change);
         }
