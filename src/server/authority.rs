@@ -38,9 +38,16 @@ fn kind(authority: &str) -> Option<HostKind> {
     }
     let end = authority.find(':').unwrap_or(authority.len());
     let (host, port) = authority.split_at(end);
+    if !(port.is_empty() || is_port(port)) {
+        return None;
+    }
+    // Nearly every request of the open default, which asks for each.
+    if matches!(host, "localhost" | "127.0.0.1") {
+        return Some(HostKind::Loopback);
+    }
     // A final dot says that the name is complete.
     let host = host.strip_suffix('.').unwrap_or(host);
-    if !(port.is_empty() || is_port(port)) || !host.split('.').all(is_label) {
+    if !host.split('.').all(is_label) {
         return None;
     }
     if let Ok(address) = host.parse::<Ipv4Addr>() {

@@ -24,9 +24,9 @@ pub(super) fn is_foreign_change(server: &Server, head: &RequestHead) -> bool {
     }
     let mut origins = head.headers.get_all(ORIGIN);
     let may_write = match (origins.next(), origins.next()) {
-        (None, _) => is_same_site(head),
+        (None, _) => is_fetch_site_allowed(head),
         (Some(origin), None) => origin.to_str().is_ok_and(|origin| {
-            is_named(server, origin) || (is_own(server, head, origin) && is_same_site(head))
+            is_named(server, origin) || (is_own(server, head, origin) && is_fetch_site_allowed(head))
         }),
         // Which of several counts nobody can know.
         (Some(_), Some(_)) => false,
@@ -40,7 +40,7 @@ fn is_named(server: &Server, origin: &str) -> bool {
 }
 
 /// Whether the browser, if it is one, says that the request comes from a page of this server or from its user.
-fn is_same_site(head: &RequestHead) -> bool {
+fn is_fetch_site_allowed(head: &RequestHead) -> bool {
     let mut values = head.headers.get_all(SEC_FETCH_SITE);
     let is_good = values.next().is_none_or(|value| value == "same-origin" || value == "none");
     is_good && values.next().is_none()
