@@ -23,6 +23,7 @@ pub mod transfer;
 mod undo;
 
 pub use actor::{Actor, PrincipalName, Via};
+pub use commit::{is_sealed, seal};
 pub use error::{JournalError, ProposeError};
 pub use fold::NotRestorable;
 pub use freshness::noticed;
