@@ -30,7 +30,8 @@ pub(super) const MOST_AHEAD: usize = 64;
 pub struct BlobReader {
     registry: Arc<Registry>,
     blob: Blob,
-    /// The next byte of the blob to hand on, and the one to stop before.
+    /// The first byte of the blob to hand on, the next one, and the one to stop before.
+    start: u64,
     position: u64,
     end: u64,
     /// The next byte of the blob to read: before `position` while the beginning of an extent is skipped, after it while
@@ -82,11 +83,12 @@ impl Drop for Ahead {
 impl BlobReader {
     pub(super) fn new(registry: Arc<Registry>, blob: Blob, range: Range<u64>) -> Self {
         let end = range.end.min(blob.size());
-        let (position, cursor) = (range.start, extent_start(&blob.stored.extents, range.start));
+        let cursor = extent_start(&blob.stored.extents, range.start);
         Self {
             registry,
             blob,
-            position,
+            start: range.start,
+            position: range.start,
             end,
             cursor,
             last: (0, 0),
@@ -149,7 +151,11 @@ impl BlobReader {
         self.cursor = end;
         let is_last = part.from + part.length == part.extent.length;
         if is_last && self.crc.finish() != part.extent.crc32c {
-            return Err(self.report(&part.extent).await);
+            // What was handed on cannot be taken back.
+            return match self.has_handed_on_of(part) {
+                true => Err(self.report(&part.extent).await),
+                false => self.look_up_again(part).await.map(|()| None),
+            };
         }
         self.compare_unproven(start, bytes)?;
         let (from, to) = (self.position.max(start), self.end.min(end));
@@ -226,7 +232,12 @@ impl BlobReader {
         Some(Part { position, extent, from, length })
     }
 
-    /// The data of `part` is missing: finds out where the current state has it.
+    /// Whether bytes of the extent of `part` were handed on.
+    fn has_handed_on_of(&self, part: &Part) -> bool {
+        self.position > self.start.max(part.position - part.from)
+    }
+
+    /// The data of `part` is missing or wrong: finds out where the current state has it.
     async fn look_up_again(&mut self, part: &Part) -> Result<(), Error> {
         let Blob { wanted, stored } = &self.blob;
         let found = self.registry.currently(&wanted.namespace(), |state| wanted.find(state)).await?;
@@ -239,14 +250,14 @@ impl BlobReader {
 
     /// Goes on in other bytes of the same content, because those of `part` are gone.
     fn go_on_in(&mut self, found: Stored, part: &Part) -> Result<(), Error> {
-        let start = part.position - part.from;
-        if part.from > 0 && self.position > start {
+        if self.has_handed_on_of(part) {
             // What was handed on of this extent has to be read and compared; if that is to be done twice, or more was
             // read than handed on, it is simpler to begin anew.
             if self.unproven.is_some() || self.held.is_some() {
                 return Err(self.unreadable());
             }
-            let (range, expected) = (start..part.position, self.crc.finish());
+            let range = part.position - part.from..part.position;
+            let expected = self.crc.finish();
             self.unproven = Some(Unproven { range, expected, crc: Crc::default() });
         } else if self.unproven.is_some() {
             return Err(self.unreadable());
