@@ -467,3 +467,50 @@ async fn referrers_are_listed_while_the_manifest_of_one_is_damaged() {
     let listed = server.get(&target).await;
     assert!(listed.text().contains("zzzz"), "the annotations are read again");
 }
+
+/// More than ten objects that cannot be read are no damage of the content but of the machine or the store.
+#[tokio::test]
+async fn a_store_that_lost_many_objects_is_answered_503_and_recovers() {
+    let store = Store(Arc::new(Memory::new()));
+    let server = store.server().await;
+    let blobs: Vec<Blob> = (0..14).map(|n| Blob::new(noise(&format!("many {n}"), 20_000))).collect();
+    for blob in &blobs {
+        server.push_blob(REPOSITORY, blob).await;
+    }
+    let objects = store.objects("ns/team/_data/").await;
+    let keys: Vec<Key> = objects.iter().map(|(key, _)| key.clone()).collect();
+    store.0.delete(&keys).await.unwrap();
+
+    let server = store.server().await;
+    let operations = server.operations();
+    let is_stopped = async |value: u32| {
+        let metrics = crate::operations::get(&operations, "/metrics").await.text();
+        assert!(metrics.contains(&format!("charthouse_damage_marking_stopped {value}\n")), "{metrics}");
+    };
+    is_stopped(0).await;
+    for (n, blob) in blobs.iter().enumerate() {
+        let read = server.get(blob_path(REPOSITORY, &blob.digest)).await;
+        if n < 10 {
+            assert_status(&read, 404);
+        } else {
+            assert_status(&read, 503);
+            assert!(read.header("retry-after").is_some());
+            assert_status(&server.head(blob_path(REPOSITORY, &blob.digest)).await, 200);
+            assert_status(&server.put_blob(REPOSITORY, blob).await, 503);
+        }
+    }
+    is_stopped(1).await;
+    for (key, bytes) in objects {
+        store.0.create(&key, vec![bytes]).await.unwrap();
+    }
+    // What is marked is read again after a minute at the soonest, by this process.
+    for server in [&server, &store.server().await] {
+        for blob in &blobs[10..] {
+            assert_status(&server.get(blob_path(REPOSITORY, &blob.digest)).await, 200);
+        }
+    }
+    let other = store.server().await;
+    for blob in &blobs {
+        assert_status(&other.get(blob_path(REPOSITORY, &blob.digest)).await, 200);
+    }
+}
