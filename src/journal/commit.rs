@@ -155,8 +155,8 @@ impl Commit {
     }
 }
 
-/// Ends the JSON of a line with its checksum.
-pub(super) fn seal(line: &mut Vec<u8>) {
+/// Ends a JSON object with its checksum.
+pub fn seal(line: &mut Vec<u8>) {
     line.pop();
     let end = checksum_of(line);
     line.extend_from_slice(end.as_bytes());
@@ -177,7 +177,7 @@ fn checksum_of(content: &[u8]) -> String {
 }
 
 /// Whether a line ends with the checksum of what comes before. The newest line has no other proof: no hash chain covers it.
-fn is_sealed(line: &[u8]) -> bool {
+pub fn is_sealed(line: &[u8]) -> bool {
     let Some(length) = line.len().checked_sub(CHECKSUM_LENGTH) else { return false };
     let (content, end) = line.split_at(length);
     end == checksum_of(content).as_bytes()

@@ -24,6 +24,7 @@ pub mod transfer;
 mod undo;
 
 pub use actor::{Actor, PrincipalName, Via};
+pub use commit::{is_sealed, seal};
 pub use damage::{DamageCounts, DamageKind};
 pub use error::{JournalError, ProposeError};
 pub use fold::NotRestorable;

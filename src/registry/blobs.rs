@@ -34,8 +34,13 @@ impl Registry {
     /// # Errors
     /// `BlobUnknown`, also when another repository holds it.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
-        let wanted = Wanted { repository: repository.clone(), digest: digest.clone(), kind: Kind::Blob };
-        let found = self.journals.by_digest(&wanted.namespace(), |state| wanted.find(state)).await?;
+        let wanted = Wanted::new(Kind::Blob, repository, digest);
+        let namespace = wanted.namespace();
+        let find = || self.journals.by_digest(&namespace, |state| wanted.find(state));
+        let mut found = find().await?;
+        if found.is_none() && self.recheck(&wanted).await? {
+            found = find().await?;
+        }
         match found {
             Some(stored) => Ok(Blob { wanted, stored }),
             None => Err(wanted.unknown()),
@@ -57,7 +62,21 @@ impl Registry {
         BlobReader::new(self.clone(), blob, range)
     }
 
-    /// Whether `repository` is known to hold a sound blob.
+    /// Whether `repository` holds a blob whose bytes need not be stored again ([`Registry::has_sound`]).
+    pub(super) async fn holds_sound(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        if self.has_sound(&Wanted::new(Kind::Blob, repository, digest)).await? {
+            return Ok(true);
+        }
+        // When the namespace has the bytes, the journal makes a mount of the push: they must be sound, too.
+        self.has_sound(&Wanted::new(Kind::Content, repository, digest)).await?;
+        Ok(false)
+    }
+
+    /// Whether `repository` is known to hold a blob that is not marked as damaged.
     pub(super) async fn holds(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
         let state = self.journals.recent(&repository.namespace()).await?;
         Ok(state.is_some_and(|state| state.blob(repository, digest).is_some()))

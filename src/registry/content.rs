@@ -1,26 +1,86 @@
 //! Bodies in the store: writing them before a commit names them, reading and verifying them afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use uuid::Uuid;
 
-use super::{Actor, Error, Registry};
+use super::{Error, Registry};
 use crate::backend::{BackendError, Key};
-use crate::journal::{BodiesOp, Body, Change, Crc32c, Extent, MAX_ATTACHED, Piece, Place, State, keys};
+use crate::journal::{
+    Body, Content, Crc32c, Extent, MAX_ATTACHED, ManifestEntry, Outcome, Piece, Place, State, keys,
+};
 use crate::oci::{Digest, Namespace, Reference, RepositoryName};
 
 /// Bodies up to this size are verified by digest and kept for the next reader.
 pub(super) const MAX_CACHED: u64 = 256 * 1024;
 
-/// Verified bodies by digest, weighed by their bytes. Actor may read one is decided before the cache is asked.
-pub(super) type Cache = moka::future::Cache<Digest, Bytes>;
+/// Bodies by the place of their bytes. Under a place are only bytes that this process has read there and verified, or has
+/// written there itself: a copy of the same content elsewhere says nothing of this one. Who may read a body is decided
+/// before the cache is asked.
+pub(super) type Cache = moka::future::Cache<CacheKey, Bytes>;
+
+/// Where the bytes of a body begin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CacheKey {
+    digest: Digest,
+    namespace: Namespace,
+    /// Of the first extent: the id of a data object or the number of a commit, and the offset in it. Ids are uuids of
+    /// version 7, which are larger than any number of a commit.
+    place: Option<(u128, u64)>,
+}
+
+impl CacheKey {
+    fn new(wanted: &Wanted, extents: &[Extent]) -> Self {
+        let place = extents.first().map(|extent| match extent.place {
+            Place::Object { id, offset } => (id.as_u128(), offset),
+            Place::Commit { seq, offset } => (u128::from(seq), offset),
+        });
+        Self { digest: wanted.digest.clone(), namespace: wanted.namespace(), place }
+    }
+}
 
 pub(super) fn cache(capacity: u64) -> Cache {
     moka::future::Cache::builder()
         .max_capacity(capacity)
         // The fixed part stands for the key and the cache's own book-keeping.
-        .weigher(|_: &Digest, body: &Bytes| body.len() as u32 + 256)
+        .weigher(|_: &CacheKey, body: &Bytes| body.len() as u32 + 384)
         .build()
+}
+
+/// What was found damaged in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// A data object.
+    Object,
+    /// A body that is attached to a commit.
+    Body,
+}
+
+impl DamageKind {
+    pub(super) fn of(extent: &Extent) -> Self {
+        match extent.place {
+            Place::Object { .. } => Self::Object,
+            Place::Commit { .. } => Self::Body,
+        }
+    }
+}
+
+/// How much damage this process has found, by kind.
+#[derive(Debug, Default)]
+pub(super) struct DamageCounts {
+    objects: AtomicU64,
+    bodies: AtomicU64,
+}
+
+impl DamageCounts {
+    fn of(&self, kind: DamageKind) -> &AtomicU64 {
+        match kind {
+            DamageKind::Object => &self.objects,
+            DamageKind::Body => &self.bodies,
+        }
+    }
 }
 
 /// Where the bytes of a body are.
@@ -28,6 +88,16 @@ pub(super) fn cache(capacity: u64) -> Cache {
 pub(super) struct Stored {
     pub size: u64,
     pub extents: Arc<[Extent]>,
+}
+
+impl Stored {
+    fn of_content(content: &Content) -> Self {
+        Self { size: content.size, extents: content.extents.clone() }
+    }
+
+    pub fn of_manifest(entry: &ManifestEntry) -> Self {
+        Self { size: entry.manifest.size, extents: entry.manifest.extents.clone() }
+    }
 }
 
 /// What a reader is after. The state may come to name other bytes for it while they are read.
@@ -40,29 +110,47 @@ pub(super) struct Wanted {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
+    /// A blob that the repository holds.
     Blob,
+    /// A blob that the namespace has, whichever repository holds it.
+    Content,
     Manifest,
 }
 
 impl Wanted {
+    pub fn new(kind: Kind, repository: &RepositoryName, digest: &Digest) -> Self {
+        Self { repository: repository.clone(), digest: digest.clone(), kind }
+    }
+
     pub fn namespace(&self) -> Namespace {
         self.repository.namespace()
     }
 
+    /// Returns where the bytes are, unless they are known to be damaged.
     pub fn find(&self, state: &State) -> Option<Stored> {
         match self.kind {
-            Kind::Blob => state
-                .blob(&self.repository, &self.digest)
-                .map(|content| Stored { size: content.size, extents: content.extents.clone() }),
-            Kind::Manifest => state
-                .healthy_manifest(&self.repository, &self.digest)
-                .map(|entry| Stored { size: entry.manifest.size, extents: entry.manifest.extents.clone() }),
+            Kind::Blob => state.blob(&self.repository, &self.digest).map(Stored::of_content),
+            Kind::Content => state.healthy_content(&self.digest).map(Stored::of_content),
+            Kind::Manifest => state.healthy_manifest(&self.repository, &self.digest).map(Stored::of_manifest),
         }
+    }
+
+    /// Returns where the bytes are if they are marked as damaged.
+    pub fn find_damaged(&self, state: &State) -> Option<Stored> {
+        let repository = state.repository(&self.repository)?;
+        let stored = match self.kind {
+            Kind::Blob | Kind::Content => {
+                repository.blobs.get(&self.digest)?;
+                Stored::of_content(state.contents.get(&self.digest)?)
+            }
+            Kind::Manifest => Stored::of_manifest(repository.manifests.get(&self.digest)?),
+        };
+        state.is_damaged(&stored.extents).then_some(stored)
     }
 
     pub fn unknown(&self) -> Error {
         match self.kind {
-            Kind::Blob => Error::BlobUnknown(self.digest.clone()),
+            Kind::Blob | Kind::Content => Error::BlobUnknown(self.digest.clone()),
             Kind::Manifest => Error::ManifestUnknown(Reference::Digest(self.digest.clone())),
         }
     }
@@ -74,29 +162,85 @@ impl Registry {
         if stored.size > MAX_CACHED {
             return self.load(wanted, stored).await;
         }
-        let load = self.load(wanted, stored);
-        self.bodies.try_get_with_by_ref(&wanted.digest, load).await.map_err(|error| (*error).clone())
+        let (key, load) = (CacheKey::new(wanted, &stored.extents), self.load(wanted, stored));
+        self.bodies.try_get_with_by_ref(&key, load).await.map_err(|error| (*error).clone())
     }
 
     /// What is missing or wrong is looked up again in the current state, which may name other bytes by now;
-    /// only if it names the same ones are they lost.
+    /// only if it names the same ones, and they are wrong again, are they lost.
     async fn load(&self, wanted: &Wanted, stored: &Stored) -> Result<Bytes, Error> {
         let namespace = wanted.namespace();
         let mut stored = stored.clone();
         loop {
-            let body = self.read_all(&namespace, &stored.extents).await?;
-            if let Some(body) =
-                body.filter(|body| Digest::of(wanted.digest.algorithm(), body) == wanted.digest)
-            {
+            if let Some(body) = self.read_verified(wanted, &stored).await? {
                 return Ok(body);
             }
             let found = self.currently(&namespace, |state| wanted.find(state)).await?;
             match found {
                 None => return Err(wanted.unknown()),
-                Some(found) if found == stored => return Err(self.lost(wanted, &stored.extents).await),
+                Some(found) if found == stored => break,
                 Some(found) => stored = found,
             }
         }
+        if let Some(body) = self.read_verified(wanted, &stored).await? {
+            return Ok(body);
+        }
+        let mut damaged = self.damaged_of(&namespace, &stored.extents).await?;
+        if damaged.is_empty() {
+            // Each extent has its checksum, and yet all of them do not have the digest.
+            damaged = stored.extents.to_vec();
+        }
+        Err(self.mark_damaged(wanted, &damaged).await)
+    }
+
+    /// The whole body, if it is there and has its digest.
+    async fn read_verified(&self, wanted: &Wanted, stored: &Stored) -> Result<Option<Bytes>, Error> {
+        let body = self.read_all(&wanted.namespace(), &stored.extents).await?;
+        Ok(body.filter(|body| Digest::of(wanted.digest.algorithm(), body) == wanted.digest))
+    }
+
+    /// Whether the state names bytes of `wanted` that can be relied on, so that a push need not store its own. Small
+    /// content is read for it, unless it is in the cache; of larger content the state is believed.
+    pub(super) async fn has_sound(&self, wanted: &Wanted) -> Result<bool, Error> {
+        let state = self.journals.recent(&wanted.namespace()).await?;
+        let Some(stored) = state.and_then(|state| wanted.find(&state)) else { return Ok(false) };
+        if stored.size > MAX_CACHED {
+            return Ok(true);
+        }
+        match self.body(wanted, &stored).await {
+            Ok(_) => Ok(true),
+            Err(Error::Damaged(_) | Error::BlobUnknown(_) | Error::ManifestUnknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps the bytes of a push for the next reader, if its commit has stored them. A push that found its content held
+    /// says nothing of the bytes that are stored.
+    pub(super) async fn keep_if_stored(
+        &self,
+        wanted: &Wanted,
+        staged: Option<Uuid>,
+        outcome: &Outcome,
+        body: Bytes,
+    ) {
+        let Some(stored) = wanted.find(&outcome.state) else { return };
+        let is_new = stored.extents.first().is_none_or(|first| match first.place {
+            Place::Object { id, .. } => staged == Some(id),
+            Place::Commit { seq, .. } => seq == outcome.state.seq,
+        });
+        if outcome.changed && is_new && body.len() as u64 <= MAX_CACHED {
+            self.bodies.insert(CacheKey::new(wanted, &stored.extents), body).await;
+        }
+    }
+
+    /// Counts damage that was found in the store.
+    pub(super) fn note_damage(&self, kind: DamageKind) {
+        self.damage_counts.of(kind).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much damage of a kind this process has found.
+    pub fn damage_found(&self, kind: DamageKind) -> u64 {
+        self.damage_counts.of(kind).load(Ordering::Relaxed)
     }
 
     /// The bytes of all extents, unverified; `None` when some are missing.
@@ -131,31 +275,6 @@ impl Registry {
         }
     }
 
-    /// Bytes that the current state names are missing or wrong. The suspects are looked at once more; the journal
-    /// learns which objects are lost, so that clients are told to upload them again.
-    pub(super) async fn lost(&self, wanted: &Wanted, suspects: &[Extent]) -> Error {
-        let Wanted { repository, digest, .. } = wanted;
-        tracing::error!(%repository, %digest, "stored bytes are missing or damaged");
-        let namespace = wanted.namespace();
-        let mut lost = BodiesOp::default();
-        for extent in suspects {
-            let sound = match self.read_extent(&namespace, extent, 0, extent.length).await {
-                Ok(bytes) => bytes.is_some_and(|bytes| Crc32c::of(&bytes).0 == extent.crc32c),
-                Err(error) => return error,
-            };
-            match extent.place {
-                _ if sound => {}
-                Place::Object { id, .. } => lost.objects.push(id),
-                Place::Commit { seq, offset } => lost.bodies.push((seq, offset, extent.length)),
-            }
-        }
-        let actor = Actor::system("verification", "verification", self.new_call());
-        if let Err(error) = self.propose(&namespace, Change::Damaged(lost), &actor).await {
-            tracing::error!(%digest, %error, "the damage could not be recorded");
-        }
-        Error::Damaged(digest.clone())
-    }
-
     /// Makes `body` ready to be named by a proposal: small ones ride along, larger ones are written now.
     pub(super) async fn stage(&self, namespace: &Namespace, body: Bytes) -> Result<Body, Error> {
         if body.len() <= MAX_ATTACHED {
@@ -172,6 +291,14 @@ impl Registry {
         }
         Ok(staged)
     }
+}
+
+/// The first data object of a body that a proposal names, if it has any.
+pub(super) fn first_object(body: &Body) -> Option<Uuid> {
+    body.pieces.iter().find_map(|piece| match piece {
+        Piece::Object { id, .. } => Some(*id),
+        Piece::Attached(_) => None,
+    })
 }
 
 /// The object that holds `extent`, and the place of its first byte in that object.

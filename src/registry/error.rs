@@ -1,7 +1,7 @@
 //! Why an operation of the registry was not carried out. Which status a client sees is decided in `server/`.
 //!
-//! Each message names the rule that was broken and what to do about it. `Store`, `Busy`, `OutcomeUnknown` and
-//! `Damaged` are the registry's own troubles; all others are the client's.
+//! Each message names the rule that was broken and what to do about it. `Store`, `Busy`, `OutcomeUnknown`,
+//! `Damaged` and `Unreadable` are the registry's own troubles; all others are the client's.
 
 use std::sync::Arc;
 
@@ -80,9 +80,12 @@ pub enum Error {
     Busy,
     #[error("the store did not say whether the change took effect: repeat the request")]
     OutcomeUnknown,
-    /// The alarm was raised; a blob heals when it is uploaded again.
+    /// The journal says so; content heals when it is pushed again.
     #[error("the stored bytes of {0} are lost or damaged: push it again")]
     Damaged(Digest),
+    /// Nothing is recorded of it: whether the bytes are lost is not known.
+    #[error("the stored bytes of {0} could not be read without fault: try again later")]
+    Unreadable(Digest),
     #[error(transparent)]
     Store(#[from] JournalError),
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::content::{Kind, MAX_CACHED, Stored, Wanted};
+use super::content::{Kind, Stored, Wanted, first_object};
 use super::{Actor, Error, Registry};
 use crate::journal::{Change, ManifestEntry, NewManifest, Replace, State};
 use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
@@ -71,10 +71,7 @@ impl Registry {
     ) -> Result<StoredManifest, Error> {
         let (digest, entry) = self.find_manifest(repository, reference).await?;
         let manifest = &entry.manifest;
-        let body = match self.bodies.get(&digest).await {
-            Some(body) => body,
-            None => self.manifest_body(repository, &digest, &entry).await?,
-        };
+        let body = self.manifest_body(repository, &digest, &entry).await?;
         let (media_type, subject) = (manifest.media_type.clone(), manifest.subject.clone());
         Ok(StoredManifest { digest, media_type, body, subject })
     }
@@ -115,11 +112,16 @@ impl Registry {
         warnings.extend(odd);
         let namespace = put.repository.namespace();
         let subject = read.subject.as_ref().map(|subject| subject.digest.clone());
+        let wanted = Wanted::new(Kind::Manifest, put.repository, &digest);
+        // If the stored bytes are wrong, they are marked now, and the proposal brings its own.
+        self.has_sound(&wanted).await?;
+        let body = self.stage(&namespace, put.body.clone()).await?;
+        let staged = first_object(&body);
         let new = NewManifest {
             repository: put.repository.clone(),
             digest: digest.clone(),
             media_type: put.media_type,
-            body: self.stage(&namespace, put.body.clone()).await?,
+            body,
             blobs: read.blobs(),
             children: read.children(),
             tags: tags.clone(),
@@ -133,9 +135,7 @@ impl Registry {
         };
         let outcome = self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
         // Clients read a manifest back before they tag it.
-        if put.body.len() as u64 <= MAX_CACHED {
-            self.bodies.insert(digest.clone(), put.body).await;
-        }
+        self.keep_if_stored(&wanted, staged, &outcome, put.body).await;
         let (given, kept) = settled(&outcome.state, put.repository, tags, &digest);
         warnings.extend(kept);
         Ok(ManifestPut { digest, subject, tags: given, warnings })
@@ -163,20 +163,37 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<(Digest, ManifestEntry), Error> {
+        if let Some(found) = self.look_up_manifest(repository, reference).await? {
+            return Ok(found);
+        }
+        let state = self.state_of(repository).await?;
+        let digest = match reference {
+            Reference::Digest(digest) => Some(digest),
+            Reference::Tag(tag) => state.tag(repository, tag).map(|entry| &entry.digest),
+        };
+        if let Some(digest) = digest
+            && self.recheck(&Wanted::new(Kind::Manifest, repository, digest)).await?
+            && let Some(found) = self.look_up_manifest(repository, reference).await?
+        {
+            return Ok(found);
+        }
+        Err(Error::ManifestUnknown(reference.clone()))
+    }
+
+    /// A manifest whose bytes are not known to be damaged.
+    async fn look_up_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<(Digest, ManifestEntry)>, Error> {
         let namespace = repository.namespace();
-        let found = match reference {
+        match reference {
             Reference::Digest(digest) => {
                 let find = |state: &State| state.healthy_manifest(repository, digest).cloned();
-                self.journals.by_digest(&namespace, find).await?.map(|entry| (digest.clone(), entry))
+                let found = self.journals.by_digest(&namespace, find).await?;
+                Ok(found.map(|entry| (digest.clone(), entry)))
             }
-            Reference::Tag(tag) => self.currently(&namespace, |state| tagged(state, repository, tag)).await?,
-        };
-        match found {
-            Some(found) => Ok(found),
-            None => {
-                self.state_of(repository).await?;
-                Err(Error::ManifestUnknown(reference.clone()))
-            }
+            Reference::Tag(tag) => self.currently(&namespace, |state| tagged(state, repository, tag)).await,
         }
     }
 
@@ -187,9 +204,8 @@ impl Registry {
         digest: &Digest,
         entry: &ManifestEntry,
     ) -> Result<Bytes, Error> {
-        let wanted = Wanted { repository: repository.clone(), digest: digest.clone(), kind: Kind::Manifest };
-        let stored = Stored { size: entry.manifest.size, extents: entry.manifest.extents.clone() };
-        self.body(&wanted, &stored).await
+        let wanted = Wanted::new(Kind::Manifest, repository, digest);
+        self.body(&wanted, &Stored::of_manifest(entry)).await
     }
 }
 

@@ -9,6 +9,7 @@ mod browse;
 mod catalog;
 mod charts;
 mod content;
+mod damage;
 mod error;
 mod index;
 mod manifests;
@@ -30,7 +31,7 @@ mod vetting;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -46,6 +47,7 @@ pub use blobs::Blob;
 pub use browse::{ListedChart, Listing, Version};
 pub use catalog::CatalogPage;
 pub use charts::{StoredChartFile, listed, record_of};
+pub use content::DamageKind;
 pub use error::{BodyError, Error};
 pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
@@ -63,11 +65,15 @@ pub use vetting::{Fault, Verdict};
 
 /// Every repository of one store.
 pub struct Registry {
+    /// For work that goes on when its request has been answered.
+    this: Weak<Registry>,
     journals: Arc<Journals>,
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     bodies: content::Cache,
+    damage: damage::DamageControl,
+    damage_counts: content::DamageCounts,
     indexes: index::Indexes,
     overviews: overview::Overviews,
     packages: packages::Packages,
@@ -136,12 +142,15 @@ impl Registry {
         let packages = packages::Packages::new(limits.packages);
         let searches = search::turns();
         let uploads = uploads::Uploads::new(limits.upload_memory);
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             journals,
             backend,
             clock,
             limits,
             bodies,
+            damage: damage::DamageControl::new(),
+            damage_counts: content::DamageCounts::default(),
             indexes,
             overviews,
             packages,

@@ -32,7 +32,7 @@ impl Registry {
         let Some(from) = from else { return Ok(Mounted::Unavailable) };
         // What is there already need not be copied; the proposal finds out whether it still is.
         let from = if self.holds(repository, digest).await? { repository } else { from };
-        let source = Wanted { repository: from.clone(), digest: digest.clone(), kind: Kind::Blob };
+        let source = Wanted::new(Kind::Blob, from, digest);
         let target = repository.namespace();
         let change = match source.namespace() == target {
             true => {

@@ -91,7 +91,11 @@ impl Registry {
         read.check(name, version, &release.chart.package)?;
         let named = Named::of(&provenance);
         match &release.chart.provenance {
-            Some(signed) if *signed == named.digest => return Ok(Vec::new()),
+            Some(signed) if *signed == named.digest => {
+                // Its bytes may be damaged: then these heal them.
+                self.store(&repository, provenance, who).await?;
+                return Ok(Vec::new());
+            }
             Some(_) if !force => return Err(Refusal::Taken { tag, held }.into()),
             _ => {}
         }
@@ -128,7 +132,7 @@ impl Registry {
     async fn store(&self, repository: &RepositoryName, bytes: Bytes, who: &Actor) -> Result<(), Error> {
         let digest = Digest::sha256(&bytes);
         let namespace = repository.namespace();
-        if self.holds(repository, &digest).await? {
+        if self.holds_sound(repository, &digest).await? {
             let (from, digest) = (repository.clone(), digest.clone());
             let change = Change::Mount { repository: repository.clone(), digest, from };
             match self.propose(&namespace, change, who).await {

@@ -66,8 +66,13 @@ impl Registry {
             Some(annotations) => annotations.clone(),
             // They were too large for the journal.
             None => {
-                let body = self.manifest_body(repository, digest, entry).await?;
-                Manifest::read(&body, &manifest.media_type).map(|read| read.annotations).unwrap_or_default()
+                let read = match self.manifest_body(repository, digest, entry).await {
+                    Ok(body) => Manifest::read(&body, &manifest.media_type).ok(),
+                    // A manifest stays in lists while its bytes are damaged.
+                    Err(Error::Damaged(_) | Error::ManifestUnknown(_)) => None,
+                    Err(error) => return Err(error),
+                };
+                read.map(|read| read.annotations).unwrap_or_default()
             }
         };
         Ok(Descriptor {

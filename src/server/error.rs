@@ -198,7 +198,9 @@ fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
         Error::Refused(refusal) => of_journal(refusal),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         Error::Body(error) => error.0.downcast_ref().map_or(BROKEN, of_body),
-        Error::Busy | Error::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+        Error::Busy | Error::OutcomeUnknown | Error::Unreadable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+        }
         Error::Store(error) => of_store(error),
     }
 }

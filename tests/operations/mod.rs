@@ -19,7 +19,7 @@ async fn send(operations: &Operations, request: Request) -> Response {
     http::send(operations.addr(), &request).await.expect("an answer")
 }
 
-async fn get(operations: &Operations, path: &str) -> Response {
+pub async fn get(operations: &Operations, path: &str) -> Response {
     send(operations, Request::get(path)).await
 }
 

@@ -10,7 +10,7 @@ use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::{Anonymous, Settings};
 use charthouse::journal::{Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
-use charthouse::registry::{Limits, Policy, Registry};
+use charthouse::registry::{DamageKind, Limits, Policy, Registry};
 use charthouse::server::operations::{self, Operations};
 use charthouse::server::{RunningServer, Services, StorageCounts, start};
 use s3_double::Double;
@@ -76,6 +76,7 @@ pub struct TestServer {
     folder: Option<TempDir>,
     double: Option<Arc<Double>>,
     policy: Arc<Policy>,
+    registry: Arc<Registry>,
 }
 
 impl TestServer {
@@ -151,6 +152,28 @@ impl TestServer {
         Self::over_folder(folder, policy).await
     }
 
+    /// Whether damaged data objects or attached bodies were found.
+    pub fn has_found_damage(&self) -> bool {
+        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.registry.damage_found(*kind) > 0)
+    }
+
+    /// Writes what a clean stop writes.
+    pub async fn write_checkpoints(&self) {
+        let registry = Arc::clone(&self.registry);
+        let storage = self.storage.as_ref().expect("it runs until it is stopped");
+        storage.spawn(async move { registry.shutdown().await }).await.expect("no panic");
+    }
+
+    /// The folder of a server over one.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("a server over a folder").path()
+    }
+
+    /// A server over a folder, where packages need not be any.
+    pub async fn over_directory(folder: TempDir) -> Self {
+        Self::over_folder(folder, Arc::new(lenient())).await
+    }
+
     async fn over_folder(folder: TempDir, policy: Arc<Policy>) -> Self {
         let mut server = Self::over(open_folder(folder.path()).await, Options::default(), policy).await;
         server.folder = Some(folder);
@@ -180,15 +203,16 @@ impl TestServer {
             let journals = journals.expect("an empty or a good store");
             let damage = Arc::clone(journals.damage());
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
-            let mut services = Services::new(settings, registry, handle, &*clock);
+            let mut services = Services::new(settings, Arc::clone(&registry), handle, &*clock);
             services.storage = StorageCounts { requests, http: None, damage };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
-            services
+            (services, registry)
         });
-        let services = opening.await.expect("the store opens");
+        let (services, registry) = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
-        Self { addr: running.addr(), running, storage: Some(storage), folder: None, double: None, policy }
+        let (addr, storage) = (running.addr(), Some(storage));
+        Self { addr, running, storage, folder: None, double: None, policy, registry }
     }
 
     /// The reply to `request`; panics when the server gives none.

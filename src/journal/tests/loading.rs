@@ -258,8 +258,8 @@ impl Loss {
             }
             Self::FlippedFirst => store.spoil(&commit(1), |bytes| flip(bytes)).await,
             Self::FlippedMiddle => store.spoil(&commit(3), |bytes| flip(bytes)).await,
-            Self::FlippedNonceInTheMiddle => store.spoil(&commit(3), |bytes| flip_nonce(bytes)).await,
-            Self::FlippedLastWithItsCheckpoint => store.spoil(&commit(HEAD), |bytes| flip_nonce(bytes)).await,
+            Self::FlippedNonceInTheMiddle => store.spoil(&commit(3), flip_nonce).await,
+            Self::FlippedLastWithItsCheckpoint => store.spoil(&commit(HEAD), flip_nonce).await,
             Self::CutFirst => store.spoil(&commit(1), cut).await,
             Self::CutMiddle => store.spoil(&commit(3), cut).await,
             Self::CutLast => store.spoil(&commit(HEAD), cut).await,

@@ -1,10 +1,12 @@
 //! The registry over real journals and a backend in memory whose operations can be made to fail.
 
 mod blobs;
+mod damage;
 mod faults;
 mod lists;
 mod manifests;
 mod mount;
+mod ranges;
 mod upload_memory;
 mod upload_model;
 mod uploads;

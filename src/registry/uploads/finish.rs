@@ -6,8 +6,9 @@ use super::incoming::Incoming;
 use super::state::{Position, StagedPiece};
 use super::writer::Writer;
 use super::{BodySource, Token};
-use crate::journal::{Body, Change, Extent, Piece, Place};
+use crate::journal::{Body, Change, Extent, Outcome, Piece, Place};
 use crate::oci::{Algorithm, Digest, Hasher, Namespace, RepositoryName, UploadRange};
+use crate::registry::content::{Kind, Wanted, first_object};
 use crate::registry::{Actor, Error, Registry};
 
 /// States read at the same time.
@@ -63,7 +64,7 @@ impl Registry {
         }
     }
 
-    /// Content that the repository holds already is hashed and forgotten.
+    /// Content that the repository holds already is hashed and forgotten, unless its stored bytes are found damaged.
     async fn store_whole(
         &self,
         repository: &RepositoryName,
@@ -71,7 +72,7 @@ impl Registry {
         mut incoming: Incoming<'_>,
         who: &Actor,
     ) -> Result<(), Error> {
-        let is_known = self.holds(repository, digest).await?;
+        let is_known = self.holds_sound(repository, digest).await?;
         let mut hasher = Hasher::new(digest.algorithm());
         while let Some(bytes) = incoming.next().await? {
             hasher.update(&bytes);
@@ -83,10 +84,13 @@ impl Registry {
         check_digest(digest, hasher.finish())?;
         if !is_known {
             let held = incoming.writer.held();
-            self.name(repository, digest, incoming.writer.finish().await?, who).await?;
+            let content = incoming.writer.finish().await?;
+            let staged = first_object(&content);
+            let outcome = self.name(repository, digest, content, who).await?;
             // A manifest that is looked at comes next.
             if let Some(bytes) = held {
-                self.bodies.insert(digest.clone(), bytes).await;
+                let wanted = Wanted::new(Kind::Blob, repository, digest);
+                self.keep_if_stored(&wanted, staged, &outcome, bytes).await;
             }
             return Ok(());
         }
@@ -129,7 +133,9 @@ impl Registry {
             false => self.hash_again(&namespace, &content, digest.algorithm()).await?,
         };
         check_digest(digest, actual)?;
-        self.name(repository, digest, content, who).await
+        // If the stored bytes are wrong, they are marked now, and the proposal brings its own.
+        self.holds_sound(repository, digest).await?;
+        self.name(repository, digest, content, who).await.map(drop)
     }
 
     /// Hands the pieces of the first `n` chunks to `writer`, which joins the small ones.
@@ -189,9 +195,9 @@ impl Registry {
         digest: &Digest,
         content: Body,
         who: &Actor,
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome, Error> {
         let change = Change::Blob { repository: repository.clone(), digest: digest.clone(), content };
-        self.propose(&repository.namespace(), change, who).await.map(drop)
+        self.propose(&repository.namespace(), change, who).await
     }
 }
 

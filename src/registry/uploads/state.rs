@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::{MAX_PIECES, Token};
 use crate::backend::{BackendError, Create};
-use crate::journal::{JournalError, keys};
+use crate::journal::{JournalError, is_sealed, keys, seal};
 use crate::oci::{Hasher, Namespace};
 use crate::registry::{Error, Registry};
 
 /// Keys asked for at once.
 const LIST: usize = 1_000;
 
-/// One state: a JSON object in the store.
+/// One state: a JSON object in the store, whose last member is its checksum, as in the line of a commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct UploadState {
     /// Bytes of the upload, with this chunk.
@@ -29,6 +29,24 @@ pub(super) struct UploadState {
     pub nonce: Box<str>,
     /// What this chunk brought, in order.
     pub pieces: Vec<StagedPiece>,
+}
+
+impl UploadState {
+    fn write(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = serde_json::to_vec(self).map_err(|error| {
+            Error::Store(JournalError::Broken(format!("the state of an upload cannot be written: {error}")))
+        })?;
+        seal(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// Reads a state that has the checksum it ends with.
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        if !is_sealed(bytes) {
+            return Err("it does not have the checksum that it ends with".to_owned());
+        }
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
 }
 
 /// Bytes of an upload that are safe in the store.
@@ -60,8 +78,7 @@ impl Position {
     }
 
     pub fn after(token: &Token, n: u32, state: &UploadState) -> Result<Self, Error> {
-        let hasher =
-            Hasher::restore(token.algorithm, &state.hash.0).ok_or_else(|| unreadable(n, "its hash"))?;
+        let hasher = Hasher::restore(token.algorithm, &state.hash.0).ok_or_else(|| damaged(n, "its hash"))?;
         Ok(Self { n, length: state.length, total: state.total, hasher })
     }
 
@@ -104,7 +121,7 @@ impl Registry {
     }
 
     /// # Errors
-    /// `UploadUnknown` when the state is gone.
+    /// `UploadUnknown` when the state is gone or damaged: the client begins anew.
     pub(super) async fn read_state(
         &self,
         namespace: &Namespace,
@@ -112,7 +129,7 @@ impl Registry {
         n: u32,
     ) -> Result<UploadState, Error> {
         match self.backend.read(&keys::upload_state(namespace, upload, n), None).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| unreadable(n, &error.to_string())),
+            Ok(bytes) => UploadState::read(&bytes).map_err(|why| damaged(n, &why)),
             Err(BackendError::NotFound(_)) => Err(Error::UploadUnknown),
             Err(error) => Err(error.into()),
         }
@@ -130,7 +147,7 @@ impl Registry {
             return Err(too_many_pieces());
         }
         let key = keys::upload_state(namespace, upload, n);
-        let body = Bytes::from(serde_json::to_vec(state).map_err(|error| unreadable(n, &error.to_string()))?);
+        let body = Bytes::from(state.write()?);
         let outcome = match self.backend.create(&key, vec![body.clone()]).await {
             // Whether it took effect is not known: the second try and the nonce tell.
             Err(error) if !error.is_definite() => self.backend.create(&key, vec![body]).await?,
@@ -147,8 +164,9 @@ pub(super) fn too_many_pieces() -> Error {
     Error::TooLarge { what: "the number of pieces of the upload", limit: u64::from(MAX_PIECES) }
 }
 
-fn unreadable(n: u32, why: &str) -> Error {
-    Error::Store(JournalError::Broken(format!("state {n} of an upload cannot be read: {why}")))
+fn damaged(n: u32, why: &str) -> Error {
+    tracing::error!(n, why, "the state of an upload is damaged: its client has to begin anew");
+    Error::UploadUnknown
 }
 
 impl Serialize for Base64 {
@@ -187,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_state_is_read_back_and_a_damaged_one_makes_nothing_panic(
+        fn every_state_is_read_back_and_a_damaged_one_is_refused(
             (length, total) in any::<(u64, u32)>(),
             hash in base64(),
             nonce in "[0-9a-f]{32}",
@@ -195,11 +213,13 @@ mod tests {
             (at, byte) in any::<(Index, u8)>(),
         ) {
             let state = UploadState { length, total, hash, nonce: nonce.into(), pieces };
-            let mut bytes = serde_json::to_vec(&state).unwrap();
-            prop_assert_eq!(&serde_json::from_slice::<UploadState>(&bytes).unwrap(), &state);
+            let bytes = state.write().unwrap();
+            prop_assert_eq!(&UploadState::read(&bytes).unwrap(), &state);
             let at = at.index(bytes.len());
-            bytes[at] = byte;
-            let _ = serde_json::from_slice::<UploadState>(&bytes);
+            prop_assert!(UploadState::read(&bytes[..at]).is_err());
+            let mut damaged = bytes.clone();
+            damaged[at] = byte;
+            prop_assert_eq!(UploadState::read(&damaged).is_ok(), damaged == bytes);
         }
     }
 }

@@ -49,6 +49,11 @@ fn about(services: &Services, ready: bool) -> Vec<MetricFamily> {
             "Namespaces in memory.",
             [gauge(&[], services.registry.namespaces_loaded() as f64)],
         ),
+        gauges(
+            "charthouse_damage_marking_stopped",
+            "Whether unreadable content is not marked as damaged, because there is too much of it.",
+            [gauge(&[], if services.registry.is_marking_stopped() { 1.0 } else { 0.0 })],
+        ),
     ]
 }
 

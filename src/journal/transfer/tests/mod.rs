@@ -282,7 +282,8 @@ async fn mutant_copy_without_what_can_be_restored_is_caught() {
     let source = Source::full().await;
     let (team, content) = (name("team/app"), noise(80, 2_500));
     let blob = source.large(&team, Algorithm::Sha256, &content).await;
-    let manifest = source.put_manifest(&team, "8.0.0", &[blob.clone()], noise(81, 2_000), true).await;
+    let manifest =
+        source.put_manifest(&team, "8.0.0", std::slice::from_ref(&blob), noise(81, 2_000), true).await;
     let (repository, digest, condition) = (team.clone(), manifest.clone(), Condition::default());
     source.propose(&team, Change::Delete { repository, digest, condition, now: false }).await;
     let (repository, digest) = (team.clone(), blob.clone());
