@@ -1,7 +1,6 @@
 //! Bodies in the store: writing them before a commit names them, reading and verifying them afterwards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use uuid::Uuid;
@@ -47,40 +46,6 @@ pub(super) fn cache(capacity: u64) -> Cache {
         // The fixed part stands for the key and the cache's own book-keeping.
         .weigher(|_: &CacheKey, body: &Bytes| body.len() as u32 + 384)
         .build()
-}
-
-/// What was found damaged in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
-    /// A data object.
-    Object,
-    /// A body that is attached to a commit.
-    Body,
-}
-
-impl DamageKind {
-    pub(super) fn of(extent: &Extent) -> Self {
-        match extent.place {
-            Place::Object { .. } => Self::Object,
-            Place::Commit { .. } => Self::Body,
-        }
-    }
-}
-
-/// How much damage this process has found, by kind.
-#[derive(Debug, Default)]
-pub(super) struct DamageCounts {
-    objects: AtomicU64,
-    bodies: AtomicU64,
-}
-
-impl DamageCounts {
-    fn of(&self, kind: DamageKind) -> &AtomicU64 {
-        match kind {
-            DamageKind::Object => &self.objects,
-            DamageKind::Body => &self.bodies,
-        }
-    }
 }
 
 /// Where the bytes of a body are.
@@ -231,16 +196,6 @@ impl Registry {
         if outcome.changed && is_new && body.len() as u64 <= MAX_CACHED {
             self.bodies.insert(CacheKey::new(wanted, &stored.extents), body).await;
         }
-    }
-
-    /// Counts damage that was found in the store.
-    pub(super) fn note_damage(&self, kind: DamageKind) {
-        self.damage_counts.of(kind).fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How much damage of a kind this process has found.
-    pub fn damage_found(&self, kind: DamageKind) -> u64 {
-        self.damage_counts.of(kind).load(Ordering::Relaxed)
     }
 
     /// The bytes of all extents, unverified; `None` when some are missing.

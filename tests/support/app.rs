@@ -8,9 +8,9 @@ use std::time::Duration;
 use charthouse::backend::{Backend, Counted, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::{Anonymous, Settings};
-use charthouse::journal::{Journals, Mode, Options};
+use charthouse::journal::{DamageCounts, DamageKind, Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
-use charthouse::registry::{DamageKind, Limits, Policy, Registry};
+use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::operations::{self, Operations};
 use charthouse::server::{RunningServer, Services, StorageCounts, start};
 use s3_double::Double;
@@ -77,6 +77,7 @@ pub struct TestServer {
     double: Option<Arc<Double>>,
     policy: Arc<Policy>,
     registry: Arc<Registry>,
+    damage: Arc<DamageCounts>,
 }
 
 impl TestServer {
@@ -154,7 +155,7 @@ impl TestServer {
 
     /// Whether damaged data objects or attached bodies were found.
     pub fn has_found_damage(&self) -> bool {
-        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.registry.damage_found(*kind) > 0)
+        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.damage.count(*kind) > 0)
     }
 
     /// Writes what a clean stop writes.
@@ -204,15 +205,15 @@ impl TestServer {
             let damage = Arc::clone(journals.damage());
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
             let mut services = Services::new(settings, Arc::clone(&registry), handle, &*clock);
-            services.storage = StorageCounts { requests, http: None, damage };
+            services.storage = StorageCounts { requests, http: None, damage: Arc::clone(&damage) };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
-            (services, registry)
+            (services, registry, damage)
         });
-        let (services, registry) = opening.await.expect("the store opens");
+        let (services, registry, damage) = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
         let (addr, storage) = (running.addr(), Some(storage));
-        Self { addr, running, storage, folder: None, double: None, policy, registry }
+        Self { addr, running, storage, folder: None, double: None, policy, registry, damage }
     }
 
     /// The reply to `request`; panics when the server gives none.
