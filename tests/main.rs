@@ -18,6 +18,7 @@ mod rooms;
 mod s3;
 mod storage;
 mod support;
+mod web;
 
 /// Counts the heap, for the tests that watch it.
 #[global_allocator]

@@ -5,6 +5,7 @@
 mod actor;
 mod checkpoint;
 mod commit;
+mod damage;
 mod decide;
 mod driver;
 mod error;
@@ -23,6 +24,7 @@ pub mod transfer;
 mod undo;
 
 pub use actor::{Actor, PrincipalName, Via};
+pub use damage::{DamageCounts, DamageKind};
 pub use error::{JournalError, ProposeError};
 pub use fold::NotRestorable;
 pub use freshness::noticed;

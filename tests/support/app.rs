@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use charthouse::backend::{Backend, Counted, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
-use charthouse::config::Settings;
+use charthouse::config::{Anonymous, Settings};
 use charthouse::journal::{Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
 use charthouse::registry::{Limits, Policy, Registry};
@@ -120,6 +120,12 @@ impl TestServer {
         Self::over(store, Options::default(), Arc::new(Policy::default())).await
     }
 
+    /// A server over memory with these settings, where packages need not be any.
+    pub async fn with_settings(settings: Settings) -> Self {
+        let (store, policy) = (Arc::new(Memory::new()), Arc::new(lenient()));
+        Self::over_with(store, Options::default(), policy, settings).await
+    }
+
     /// Starts the listener that tells about this server.
     pub fn operations(&self) -> Operations {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -152,8 +158,17 @@ impl TestServer {
     }
 
     async fn over(store: Arc<dyn Backend>, options: Options, policy: Arc<Policy>) -> Self {
+        Self::over_with(store, options, policy, settings()).await
+    }
+
+    async fn over_with(
+        store: Arc<dyn Backend>,
+        options: Options,
+        policy: Arc<Policy>,
+        settings: Settings,
+    ) -> Self {
         let store = Counted::new(store);
-        let counts = StorageCounts { requests: store.requests(), http: None };
+        let requests = store.requests();
         let store: Arc<dyn Backend> = Arc::new(store);
         let (rules, of_registry) = (Arc::clone(&policy), Arc::clone(&policy));
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -163,9 +178,10 @@ impl TestServer {
             let options = Options { policy: rules, ..options };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
+            let damage = Arc::clone(journals.damage());
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
-            let mut services = Services::new(settings(), registry, handle, &*clock);
-            services.storage = counts;
+            let mut services = Services::new(settings, registry, handle, &*clock);
+            services.storage = StorageCounts { requests, http: None, damage };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
             services
@@ -216,10 +232,12 @@ pub fn shared() -> Options {
     Options { mode: Mode::Shared, ..Options::default() }
 }
 
-fn settings() -> Settings {
+/// Those of a server that answers under any name, and behind a proxy.
+pub fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.server.listen.set_port(0);
     settings.server.workers = 2;
+    settings.auth.anonymous = Some(Anonymous::Write);
     settings
 }
 

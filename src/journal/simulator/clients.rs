@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::collector::{drop_some, restore};
 use super::random::Random;
 use crate::journal::op::{BodiesOp, Crc32c};
 use crate::journal::proposal::{Body, Change, NewManifest, Piece};
-use crate::journal::state::State;
+use crate::journal::state::{Extent, State};
 use crate::oci::{
     Condition, Digest, EtagSet, MediaType, Namespace, OCI_INDEX, OCI_MANIFEST, RepositoryName, Tag,
 };
@@ -66,14 +67,27 @@ pub fn any_change(random: &mut Random, state: &State, fresh: impl FnOnce() -> Uu
                 now: random.chance(100),
             }
         }
-        89..98 => {
+        89..91 => restore(state, random).unwrap_or(Change::Require(1)),
+        91 => {
+            let (tag, reason) = (random.pick(&universe.tags).clone(), Some("bad".into()));
+            match random.chance(700) {
+                true => Change::Yank { repository, tag, reason, instead: None },
+                false => Change::Unyank { repository, tag },
+            }
+        }
+        92 if random.chance(300) => drop_some(state, random),
+        92..98 => {
             let digest = random.pick(&universe.blobs).1.clone();
             Change::Unlink { repository, digest, now: random.chance(100) }
         }
         _ => {
             let live: Vec<Uuid> = state.objects.keys().copied().collect();
             let object = if live.is_empty() { Uuid::nil() } else { *random.pick(&live) };
-            Change::Damaged(BodiesOp { objects: vec![object], bodies: Vec::new() })
+            let attached = |extent: &Extent| extent.attached().map(|(seq, at)| (seq, at, extent.length));
+            let bodies: Vec<_> = state.all_extents().filter_map(attached).collect();
+            let bodies = bodies.get(random.below(bodies.len() + 1)).copied().into_iter().collect();
+            let op = BodiesOp { objects: vec![object], bodies };
+            if random.chance(600) { Change::Damaged(op) } else { Change::Sound(op) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One run: replicas, their store, the clients, and the scheduler that decides what happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::clients::{any_change, namespace, objects};
+use super::collector::{Configured, LINGER, Sweep, collect, older, sweepable, unnamed};
 use super::observer::{Arrival, Observer, Violation};
 use super::random::{Random, mix};
 use super::replica::{MAX_STALENESS, Replica};
@@ -18,7 +19,9 @@ use crate::backend::Key;
 use crate::clock::Clock;
 use crate::journal::Actor;
 use crate::journal::error::{JournalError, ProposeError};
+use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::machine::{Action, Event, Id, Mode, Rule, Ticket};
+use crate::journal::op::{FenceOp, PurgeOp};
 use crate::journal::proposal::{Change, Piece, Proposal};
 use crate::journal::state::State;
 use crate::journal::{checkpoint, keys};
@@ -45,8 +48,11 @@ pub struct World {
     clients: BTreeMap<Id, Client>,
     /// What was asked for with data of its own.
     asked: Vec<Change>,
-    /// Condemned objects whose data is to be deleted some time.
-    condemned: Vec<Uuid>,
+    /// Condemned objects whose data is to be deleted, with the time when that was seen.
+    condemned: Vec<(Uuid, u64)>,
+    /// What collectors saw and have not proposed yet.
+    looks: Vec<Change>,
+    sweep: Sweep,
     last_id: Id,
     trace: u64,
 }
@@ -102,6 +108,8 @@ impl World {
             clients: BTreeMap::new(),
             asked: Vec::new(),
             condemned: Vec::new(),
+            looks: Vec::new(),
+            sweep: Sweep::default(),
             last_id: 0,
             trace: 0,
         }
@@ -270,27 +278,89 @@ impl World {
             self.write_checkpoint(replica);
         }
         if self.random.chance(self.weather.sweep) {
-            self.sweep()?;
+            self.delete_condemned(replica)?;
+            self.sweep(replica)?;
+        }
+        if self.random.chance(self.weather.collect) {
+            self.collect(replica)?;
+        }
+        if self.random.chance(self.weather.quiet) {
+            let hours = if self.random.chance(100) { 24 * 8 } else { self.random.below(8) };
+            self.pass(hours * 3_600 * SECOND);
         }
         Ok(())
     }
 
-    /// A collector notes what is condemned, or deletes what it noted long ago.
-    fn sweep(&mut self) -> Result<(), Violation> {
-        if self.condemned.is_empty() {
-            self.condemned.extend(self.observer.newest().condemned.keys());
-            return Ok(());
+    /// A collector looks at what can go, or proposes what it saw some time ago.
+    fn collect(&mut self, replica: usize) -> Result<(), Violation> {
+        if !self.looks.is_empty() && self.random.chance(500) {
+            let look = self.looks.swap_remove(self.random.below(self.looks.len()));
+            return self.propose(replica, look, true);
         }
-        for object in std::mem::take(&mut self.condemned) {
-            self.store.remove(&keys::data(&namespace(), object));
+        let is_other = self.weather.two_rules && replica == 0;
+        let configured = if is_other { Configured::ShortUndo } else { Configured::Default };
+        let state = self.replicas[replica].machine.state().clone();
+        self.looks.extend(collect(&state, configured, &mut self.random));
+        Ok(())
+    }
+
+    /// A collector notes what is condemned, or deletes what it noted a while ago.
+    fn delete_condemned(&mut self, replica: usize) -> Result<(), Violation> {
+        let now = self.now();
+        let noted: BTreeSet<Uuid> = self.condemned.iter().map(|(id, _)| *id).collect();
+        let newest = self.observer.newest().clone();
+        let fresh = newest.condemned.keys().filter(|id| !noted.contains(*id));
+        self.condemned.extend(fresh.map(|id| (*id, now)));
+        let linger = if holds(FoldRule::CondemnedLingers) { LINGER } else { 0 };
+        let (due, rest) = self.condemned.drain(..).partition(|(_, since)| since + linger <= now);
+        self.condemned = rest;
+        let objects: Vec<Uuid> = Vec::<(Uuid, u64)>::into_iter(due).map(|(id, _)| id).collect();
+        objects.iter().for_each(|id| self.store.remove(&keys::data(&namespace(), *id)));
+        self.check_data()?;
+        match objects.is_empty() {
+            true => Ok(()),
+            false => self.propose(replica, Change::Purge(PurgeOp { objects }), true),
         }
-        self.check_data()
+    }
+
+    /// A collector deletes data that no commit names: it raises the fence, lists what is older, then deletes.
+    fn sweep(&mut self, replica: usize) -> Result<(), Violation> {
+        let newest = self.observer.newest().clone();
+        let listed = |world: &Self, before| {
+            let objects = world.store.keys().filter_map(keys::data_object);
+            Sweep::Listed(older(objects, before))
+        };
+        match std::mem::take(&mut self.sweep) {
+            Sweep::Idle => {
+                let before = sweepable(newest.time);
+                if !holds(FoldRule::SweepBehindFence) {
+                    self.sweep = listed(self, before);
+                } else if before > newest.fence {
+                    self.sweep = Sweep::Fencing(before);
+                    return self.propose(replica, Change::Fence(FenceOp { before, swept: before }), true);
+                }
+            }
+            Sweep::Fencing(before) if newest.fence >= before => self.sweep = listed(self, before),
+            // It may have been refused or lost.
+            Sweep::Fencing(_) => {}
+            Sweep::Listed(objects) => {
+                for object in unnamed(&objects, &newest) {
+                    self.store.remove(&keys::data(&namespace(), object));
+                }
+                return self.check_data();
+            }
+        }
+        Ok(())
     }
 
     /// Nothing visible refers to data that is gone.
     fn check_data(&self) -> Result<(), Violation> {
+        self.check_data_of(self.observer.newest())
+    }
+
+    fn check_data_of(&self, state: &State) -> Result<(), Violation> {
         let gone = |object: &&Uuid| self.store.get(&keys::data(&namespace(), **object)).is_none();
-        match self.observer.newest().objects.keys().find(gone) {
+        match state.objects.keys().find(gone) {
             Some(object) => Err(format!("object {object} is named, but its data is not there")),
             None => Ok(()),
         }
@@ -492,6 +562,10 @@ impl World {
                 match result {
                     Ok(state) => {
                         self.note(state.as_ref().map_or(0, |state| state.seq));
+                        // A process that slept with the answer in hand finds out when it reads the data.
+                        let current = self.observer.head_at(self.now().saturating_sub(LINGER / 2));
+                        let recent = state.iter().filter(|state| state.seq >= current);
+                        recent.into_iter().try_for_each(|state| self.check_data_of(state))?;
                         self.observer.read(client.arrival, client.within.unwrap_or_default(), state.as_ref())
                     }
                     Err(JournalError::Unavailable(_) | JournalError::Full(_)) if !self.calm => Ok(()),

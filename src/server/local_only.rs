@@ -1,0 +1,28 @@
+//! The open default: with nothing configured, everybody on this machine may do everything. So only requests that were
+//! sent on this machine, and to it, are answered.
+
+use actix_http::RequestHead;
+use actix_http::header::{FORWARDED, HeaderName, VIA};
+
+use super::authority::{HostKind, authority};
+
+/// Why a server without configuration refuses a request.
+pub(super) const RULE: &str = "\
+    with nothing configured, this registry answers only requests from this machine to a loopback name or address such as \
+    localhost, and none that a proxy has forwarded; to serve other names, other machines or a proxy, say what everybody \
+    may do: set auth.anonymous: write (or read)";
+
+/// Whether a request was sent on this machine, to it, and by no proxy.
+///
+/// The connection alone does not tell: a proxy on this machine forwards requests of others, and a web page of any site
+/// reaches this machine under a name of its own that resolves to 127.0.0.1 (DNS rebinding).
+pub(super) fn is_local(head: &RequestHead) -> bool {
+    let is_peer_local = head.peer_addr.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let is_host_local = matches!(authority(head), Some((_, HostKind::Loopback)));
+    is_peer_local && is_host_local && !head.headers.keys().any(is_of_proxies)
+}
+
+/// `X-Real-IP` is what nginx is often told to send alone.
+fn is_of_proxies(name: &HeaderName) -> bool {
+    name == FORWARDED || name == VIA || name.as_str().starts_with("x-forwarded-") || name == "x-real-ip"
+}
