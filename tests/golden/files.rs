@@ -74,3 +74,13 @@ pub async fn fill(backend: &Arc<dyn Backend>, files: &Tree) {
 pub fn listing(files: &Tree) -> String {
     files.iter().map(|(name, content)| format!("{}  {name}\n", sha256(content))).collect()
 }
+
+/// Changes the layout of a store, which ends with the digest of what stands before.
+pub fn edit_layout(store: &Path, edit: impl FnOnce(&str) -> String) {
+    const SEAL: &str = r#","sha256":""#;
+    let path = store.join("layout");
+    let text = edit(&fs::read_to_string(&path).expect("read the layout"));
+    let end = text.rfind(SEAL).expect("a layout has a seal");
+    let (content, seal) = (&text[..end], sha256(&text.as_bytes()[..end]));
+    fs::write(path, format!("{content}{SEAL}{seal}\"}}")).expect("write the layout");
+}

@@ -92,7 +92,8 @@ fn write_store(store: &Path) {
         content::after_the_future(writer).await;
     });
     IGNORED.iter().for_each(|(name, content)| files::write(store, name, content));
-    add_to_layout(&store.join("layout"));
+    let unknown = r#"{"of_a_later_release":["ignored"],"#;
+    files::edit_layout(store, |layout| layout.replacen('{', unknown, 1));
 }
 
 /// Changes bytes of a file: (anything, offset, length).
@@ -155,18 +156,6 @@ fn append_by_hand(store: &Path) {
     );
     let commit = format!("{start},\"crc32c\":\"{:08x}\"}}\n{attached}", Crc32c::of(start.as_bytes()).0);
     files::write(store, &commit_file("future", seq), commit);
-}
-
-/// Adds a member that readers must ignore. A layout that ends with its digest gets a new one.
-fn add_to_layout(path: &Path) {
-    const SEAL: &str = r#","sha256":""#;
-    let text = fs::read_to_string(path).expect("read the layout");
-    let mut text = text.replacen('{', r#"{"of_a_later_release":["ignored"],"#, 1);
-    if let Some(end) = text.rfind(SEAL) {
-        let digest = sha256(&text.as_bytes()[..end]);
-        text.replace_range(end.., &format!("{SEAL}{digest}\"}}"));
-    }
-    fs::write(path, text).expect("write the layout");
 }
 
 /// Writes what the store must answer.

@@ -108,11 +108,16 @@ fn may_change(target: &str) -> bool {
 async fn a_copy_of_the_golden_store_gives_the_golden_answers() {
     let (root, folder, _) = copy();
     let to = root.path().join("to");
-    let output = copy_command(&[text(&folder), text(&to)]).output().expect("run it");
-    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{told}");
+    copied(&folder, &to);
     let server = serve(&to).await;
     assert_all("copied by `storage copy`", server.addr).await;
+}
+
+#[track_caller]
+fn copied(from: &Path, to: &Path) {
+    let output = copy_command(&[text(from), text(to)]).output().expect("run it");
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,6 +136,21 @@ async fn replicas_on_a_bucket_give_the_golden_answers() {
     );
     assert_all("a bucket, shared mode", one.addr).await;
     assert_same("a bucket, another replica", &differences(other.addr).await);
+}
+
+/// Its journals begin with the id of the store that it was restored from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_with_the_journals_of_the_golden_store_gives_the_golden_answers() {
+    let (root, folder, _) = copy();
+    files::edit_layout(&folder, |layout| {
+        let restored = r#""store":"0190aabb-ccdd-7000-8000-000000000001","chain":"#;
+        layout.replacen(r#""store":"#, restored, 1)
+    });
+    let server = serve(&folder).await;
+    assert_all("restored", server.addr).await;
+    assert_eq!(server.push_version("team/newcomer", "1.0.0").await.digest().len(), 64);
+    stop(server).await;
+    copied(&folder, &root.path().join("to"));
 }
 
 /// A bucket of the S3 double with the objects of the golden store.

@@ -54,7 +54,7 @@ fn namespace(text: &str) -> Namespace {
 
 /// The state before the first commit of each namespace.
 fn empty() -> State {
-    State::empty(Layout::read(&read("store/layout")).unwrap().store)
+    State::empty(Layout::read(&read("store/layout")).unwrap().chain())
 }
 
 /// The commits of a namespace, from the first one on.
