@@ -10,6 +10,7 @@ mod commands;
 mod conformance;
 mod durability;
 mod fixtures;
+mod golden;
 mod museum;
 mod operations;
 mod repository;

@@ -4,6 +4,7 @@ mod commit;
 mod decide;
 mod driver;
 mod fold;
+mod golden;
 mod journals;
 mod loading;
 mod properties;
