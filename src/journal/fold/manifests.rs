@@ -71,7 +71,8 @@ impl State {
         }
         let tags: Vec<Tag> = repository.tags_of(&op.digest).map(|(tag, _)| tag.clone()).collect();
         self.release_body(&old.manifest, at);
-        tags.iter().for_each(|tag| self.list(&op.repository, tag, at));
+        let keeps_content = *old.manifest.references == *op.references;
+        tags.iter().for_each(|tag| self.list(&op.repository, tag, keeps_content, at));
     }
 
     fn bring_manifest(&mut self, op: &ManifestOp, manifest: Manifest, at: &At) {
