@@ -131,6 +131,15 @@ impl Registry {
         self.bodies.try_get_with_by_ref(&key, load).await.map_err(|error| (*error).clone())
     }
 
+    /// Why content is not to be had that was there when it was asked for: it was removed, or is marked as damaged.
+    pub(super) async fn absent(&self, wanted: &Wanted) -> Error {
+        match self.currently(&wanted.namespace(), |state| wanted.find_damaged(state)).await {
+            Ok(Some(_)) => Error::Damaged(wanted.digest.clone()),
+            Ok(None) => wanted.unknown(),
+            Err(error) => error,
+        }
+    }
+
     /// What is missing or wrong is looked up again in the current state, which may name other bytes by now;
     /// only if it names the same ones, and they are wrong again, are they lost.
     async fn load(&self, wanted: &Wanted, stored: &Stored) -> Result<Bytes, Error> {
@@ -142,7 +151,7 @@ impl Registry {
             }
             let found = self.currently(&namespace, |state| wanted.find(state)).await?;
             match found {
-                None => return Err(wanted.unknown()),
+                None => return Err(self.absent(wanted).await),
                 Some(found) if found == stored => break,
                 Some(found) => stored = found,
             }

@@ -10,7 +10,7 @@ use super::files;
 use crate::support::artifact::sha256;
 use crate::support::http::{self, Request, Response};
 
-/// The headers that follow from the store alone.
+/// The headers that follow from the store alone. The entity tags of indexes and lists do not: they name the renderer.
 const HEADERS: [&str; 10] = [
     "content-disposition",
     "content-length",
@@ -103,7 +103,8 @@ impl Answer {
         // The length of an error is that of its message.
         let is_kept = |name: &&&str| !is_error || **name == "content-type";
         let headers = HEADERS.iter().filter(is_kept).filter_map(|name| {
-            let values = reply.headers_named(name);
+            let mut values = reply.headers_named(name);
+            values.retain(|value| *name != "etag" || is_digest(value));
             (!values.is_empty()).then(|| ((*name).to_owned(), values.join(", ")))
         });
         let body = match &reply.body {
@@ -116,6 +117,12 @@ impl Answer {
         };
         Self { status: reply.status, headers: headers.collect(), body }
     }
+}
+
+/// Whether an entity tag is the digest of content, and nothing more.
+fn is_digest(tag: &str) -> bool {
+    let digest = tag.trim_matches('"').split_once(':').filter(|(algorithm, _)| algorithm.starts_with("sha"));
+    digest.is_some_and(|(_, hex)| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The codes of the distribution API; other errors have none.
