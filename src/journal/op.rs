@@ -213,7 +213,7 @@ pub struct ReapOp {
     #[serde(default)]
     pub manifests: Vec<(RepositoryName, Digest)>,
     /// Deletions that cannot be taken back any more, each with the commit that made it.
-    #[serde(default)]
+    #[serde(default, with = "undo_list")]
     pub undo: Vec<(RepositoryName, UndoKey, u64)>,
     /// The hash of the removal rules that the collector follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,12 +221,51 @@ pub struct ReapOp {
 }
 
 /// What was deleted in a repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UndoKey {
     Manifest(Digest),
     Tag(Tag),
     Blob(Digest),
+}
+
+/// Undo entries as `[repository, kind, key, seq]`.
+mod undo_list {
+    use super::*;
+
+    #[derive(Clone, Copy, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Manifest,
+        Tag,
+        Blob,
+    }
+
+    pub fn serialize<S: Serializer>(
+        undo: &[(RepositoryName, UndoKey, u64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(undo.iter().map(|(repository, key, seq)| match key {
+            UndoKey::Manifest(digest) => (repository, Kind::Manifest, digest.to_string(), seq),
+            UndoKey::Tag(tag) => (repository, Kind::Tag, tag.to_string(), seq),
+            UndoKey::Blob(digest) => (repository, Kind::Blob, digest.to_string(), seq),
+        }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(RepositoryName, UndoKey, u64)>, D::Error> {
+        let listed = Vec::<(RepositoryName, Kind, Box<str>, u64)>::deserialize(deserializer)?;
+        let read = |(repository, kind, key, seq): (RepositoryName, Kind, Box<str>, u64)| {
+            let digest = || Digest::parse(&key).map_err(de::Error::custom);
+            let key = match kind {
+                Kind::Manifest => UndoKey::Manifest(digest()?),
+                Kind::Tag => UndoKey::Tag(Tag::parse(&key).map_err(de::Error::custom)?),
+                Kind::Blob => UndoKey::Blob(digest()?),
+            };
+            Ok((repository, key, seq))
+        };
+        listed.into_iter().map(read).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -80,6 +80,8 @@ impl Registry {
                     Ok(overview) => search.clone().through(overview).await,
                     // It may be gone since it was listed.
                     Err(Error::NamespaceUnknown(_)) => Ok(Best::default()),
+                    // Charts of other namespaces are found; the log and /readyz say which are refused.
+                    Err(Error::Store(error)) if error.is_refusal() => Ok(Best::default()),
                     Err(error) => Err(error),
                 }
             });

@@ -45,9 +45,9 @@ impl Damage {
         Self::LastEmpty,
     ];
 
-    /// A checkpoint, which a clean stop writes, is what shows that the end of a journal is not what it was.
+    /// A checkpoint, which a clean stop writes, is what shows that the end of a journal is gone.
     fn needs_checkpoint(self) -> bool {
-        matches!(self, Self::LastMissing | Self::LastFlipped)
+        self == Self::LastMissing
     }
 
     fn cause(self, commits: &[PathBuf]) -> &'static str {
@@ -282,7 +282,14 @@ async fn goes_on(server: &Server) {
         assert_status(&get(server, &manifest_path(repository, "1.0.0")).await, 200);
         push(server, repository, "3.0.0").await;
     }
-    for target in ["/health", "/v2/", "/v2/_catalog", "/other/index.yaml", "/-/api/v1/namespaces"] {
+    for target in [
+        "/health",
+        "/v2/",
+        "/v2/_catalog",
+        "/other/index.yaml",
+        "/-/api/v1/namespaces",
+        "/-/api/v1/search?q=app",
+    ] {
         assert_status(&get(server, target).await, 200);
     }
 }

@@ -31,7 +31,7 @@ fn tag_of(name: &str, of: &str, seq: u64, listed: bool) -> Value {
 }
 
 fn reap_undo(before: u32, kind: &str, key: Value, seq: u64) -> Value {
-    json!({"op": "reap", "before": day(before).to_string(), "undo": [["team/app", {kind: key}, seq]]})
+    json!({"op": "reap", "before": day(before).to_string(), "undo": [["team/app", kind, key, seq]]})
 }
 
 fn yank(op: &str, reason: &str) -> Value {
