@@ -121,6 +121,11 @@ impl TestServer {
         Self::over(store, Options::default(), Arc::new(Policy::default())).await
     }
 
+    /// The same with other rules.
+    pub async fn over_store_with(store: Arc<dyn Backend>, policy: Policy) -> Self {
+        Self::over(store, Options::default(), Arc::new(policy)).await
+    }
+
     /// Starts the listener that tells about this server.
     pub fn operations(&self) -> Operations {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
