@@ -21,7 +21,8 @@ FROM scratch
 COPY --from=build --chown=10001:10001 /image /
 # By number, so that Kubernetes can tell that it is not root.
 USER 10001:10001
-# A container is reached from outside itself; anonymous write access must then be allowed by name, see docs/security.md.
+# A container is reached from outside itself, under other names than localhost: auth.anonymous must then say what everybody
+# may do, see docs/security.md.
 ENV CHARTHOUSE_SERVER_LISTEN=0.0.0.0:5000 CHARTHOUSE_STORAGE_URL=/data
 VOLUME /data
 # Metrics and probes stay on the container's loopback until CHARTHOUSE_METRICS_LISTEN says otherwise, see docs/metrics.md.

@@ -137,7 +137,7 @@ fn closing(connection: &Connection, digest: &Digest) -> Result<String> {
 
 fn head(method: &str, path: &str, content_type: &str) -> String {
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: bench\r\nUser-Agent: Helm/4.2\r\nContent-Type: {content_type}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Helm/4.2\r\nContent-Type: {content_type}\r\n"
     )
 }
 

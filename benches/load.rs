@@ -46,7 +46,7 @@ impl Target {
 pub fn request(method: &str, path: &str, headers: &str) -> Vec<u8> {
     let accept = "application/vnd.oci.image.manifest.v1+json, */*";
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: bench\r\nUser-Agent: Helm/4.2\r\nAccept: {accept}\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Helm/4.2\r\nAccept: {accept}\r\n{headers}\r\n"
     )
     .into_bytes()
 }

@@ -10,6 +10,7 @@ mod commands;
 mod conformance;
 mod durability;
 mod fixtures;
+mod golden;
 mod museum;
 mod operations;
 mod repository;
@@ -17,6 +18,7 @@ mod rooms;
 mod s3;
 mod storage;
 mod support;
+mod web;
 
 /// Counts the heap, for the tests that watch it.
 #[global_allocator]

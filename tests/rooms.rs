@@ -20,6 +20,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 /// Rooms without I/O that every other may use.
 const OPEN_TO_ALL: [&str; 3] = ["oci", "chart", "clock"];
+/// What is stored must not hang on what this release thinks of charts: the journal keeps their records as they are.
+const CLOSED: [(&str, &str); 2] = [("journal", "chart"), ("backend", "chart")];
 
 /// A text, what it stands for, and where alone it may appear (a prefix of the path inside `src/`).
 const KEPT_IN: [(&str, &str, &[&str]); 5] = [
@@ -72,7 +74,8 @@ fn a_room_uses_only_what_stands_to_its_right() {
             continue;
         };
         for (line, used) in used_rooms(&source.code()) {
-            if used != source.room() && !OPEN_TO_ALL.contains(&used) && !allowed.contains(&used) {
+            let is_open = OPEN_TO_ALL.contains(&used) && !CLOSED.contains(&(source.room(), used));
+            if used != source.room() && !is_open && !allowed.contains(&used) {
                 broken.push(format!("src/{}:{line}: {} may not use {used}", source.path, source.room()));
             }
         }

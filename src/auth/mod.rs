@@ -35,12 +35,22 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub struct Policy {
     anonymous: Anonymous,
+    is_local_only: bool,
 }
 
 impl Policy {
-    /// With nothing configured everybody may do everything: `Settings::violations` keeps such a server on loopback.
+    /// With nothing configured everybody may do everything: `Settings::violations` keeps such a server on loopback, and
+    /// [`Policy::is_local_only`] tells it to answer local requests alone.
     pub fn new(auth: &Auth) -> Self {
-        Self { anonymous: auth.anonymous.unwrap_or(Anonymous::Write) }
+        Self {
+            anonymous: auth.anonymous.unwrap_or(Anonymous::Write),
+            is_local_only: auth.anonymous.is_none(),
+        }
+    }
+
+    /// Whether nothing says who may do what, so that only requests from this machine to a loopback name are answered.
+    pub fn is_local_only(&self) -> bool {
+        self.is_local_only
     }
 
     /// The only place where access is decided. Every principal is anonymous as long as nobody can log in.
@@ -67,6 +77,7 @@ mod tests {
             [(None, true), (Some(Anonymous::Write), true), (Some(Anonymous::Read), false)]
         {
             let policy = Policy::new(&Auth { anonymous });
+            assert_eq!(policy.is_local_only(), anonymous.is_none());
             let allowed = |access| policy.decide(&Principal::anonymous(), access) == Decision::Allow;
             assert!(reads.into_iter().all(allowed), "{anonymous:?}");
             for access in changes {

@@ -72,6 +72,12 @@ impl ExternalUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As browsers send it in `Origin`: without a port that is the default of the scheme.
+    pub fn origin(&self) -> &str {
+        let default_port = if self.0.starts_with("https:") { ":443" } else { ":80" };
+        self.0.strip_suffix(default_port).unwrap_or(&self.0)
+    }
 }
 
 impl Value for ExternalUrl {
@@ -101,10 +107,12 @@ pub enum CorsOrigin {
 impl CorsOrigin {
     /// Whether a request with this `Origin` header is meant.
     pub fn matches(&self, header: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Origin(origin) => origin == header,
-        }
+        matches!(self, Self::Any) || self.names(header)
+    }
+
+    /// Whether this is that very origin, and not `*`.
+    pub fn names(&self, header: &str) -> bool {
+        matches!(self, Self::Origin(origin) if origin == header)
     }
 }
 

@@ -75,7 +75,7 @@ pub const KEYS: &[Key] = keys! {
     /// can reach is refused unless auth.anonymous is set.
     "server.listen" server.listen, "--listen";
     /// How clients reach this server, like https://charts.example.com; unset: as listened on. Absolute URLs in
-    /// answers begin with it, because the Host header of a request is not trusted.
+    /// answers begin with it, because the Host header of a request is not trusted; web pages of its origin may write.
     "server.external_url" server.external_url;
     /// Proxies whose X-Forwarded-For is believed: IP addresses, or ranges like 10.0.0.0/8.
     "server.trusted_proxies" server.trusted_proxies;
@@ -83,7 +83,8 @@ pub const KEYS: &[Key] = keys! {
     "server.workers" server.workers;
     /// How long requests may go on after SIGTERM or SIGINT before they are cut.
     "server.shutdown_timeout" server.shutdown_timeout;
-    /// Origins whose web pages may call this server, like https://ui.example.com, or *. Empty: no CORS headers.
+    /// Origins whose web pages may call this server, like https://ui.example.com; with * every page may read, but only
+    /// pages of origins that are named may write. Empty: no CORS headers, and only the registry's own pages write.
     "server.cors.origins" server.cors.origins;
     /// Connections open at once.
     "server.limits.connections" server.limits.connections;
@@ -119,8 +120,8 @@ pub const KEYS: &[Key] = keys! {
     /// Memory for the indexes of chart repositories, kept rendered; the least recently read are dropped beyond it.
     "storage.index_memory" storage.index_memory;
 
-    /// What a client without credentials may do: read, or write (push and delete as well). Unset: everything,
-    /// but then the server listens on loopback addresses only.
+    /// What a client without credentials may do: read, or write (push and delete as well). Unset: everything, but then
+    /// the server listens on loopback addresses only and answers no request of a proxy or to another host name.
     "auth.anonymous" auth.anonymous;
 
     /// Tags that keep their content: REPOSITORY or REPOSITORY:TAG with * for any part of a component and ** for any

@@ -162,6 +162,16 @@ pub fn seal(line: &mut Vec<u8>) {
     line.extend_from_slice(end.as_bytes());
 }
 
+/// A commit whose line was changed, with the checksum that fits it.
+#[cfg(test)]
+pub(super) fn resealed(bytes: &[u8]) -> Vec<u8> {
+    let (old, attached) = bytes.split_at(line(bytes).len());
+    let mut new = old[..old.len() - CHECKSUM_LENGTH].to_vec();
+    new.push(b'}');
+    seal(&mut new);
+    [&new, attached].concat()
+}
+
 fn checksum_of(content: &[u8]) -> String {
     format!("{CHECKSUM}{:08x}\"}}", Crc32c::of(content).0)
 }

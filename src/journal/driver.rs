@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::checkpoint;
 use super::commit::Commit;
+use super::damage::DamageCounts;
 use super::error::{JournalError, ProposeError};
 use super::keys;
 use super::machine::{Action, Event, Id, Machine, Outcome, PATIENCE, Setup, Tail};
 use super::proposal::Proposal;
 use super::state::State;
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, Key};
 use crate::oci::Namespace;
 
 /// A request that the store does not answer in this time counts as unanswered.
@@ -41,6 +42,7 @@ pub struct Driver {
     snapshot: ArcSwapOption<State>,
     /// Where the reason is put for which this process must not go on.
     stop: watch::Sender<Option<String>>,
+    damage: Arc<DamageCounts>,
     /// Monotonic milliseconds of the last request, and of the last change.
     used: AtomicU64,
     changed: AtomicU64,
@@ -68,6 +70,8 @@ struct Inner {
     readers: BTreeMap<Id, oneshot::Sender<Confirmation>>,
     /// Dropped from the cache: whoever still has it must ask for the namespace again.
     retired: bool,
+    /// Counted among the namespaces that are refused.
+    refused: bool,
     checkpoint: Checkpointing,
 }
 
@@ -81,7 +85,12 @@ struct Checkpointing {
 pub struct Retired;
 
 impl Driver {
-    pub fn new(setup: Setup, backend: Arc<dyn Backend>, stop: watch::Sender<Option<String>>) -> Arc<Self> {
+    pub fn new(
+        setup: Setup,
+        backend: Arc<dyn Backend>,
+        stop: watch::Sender<Option<String>>,
+        damage: Arc<DamageCounts>,
+    ) -> Arc<Self> {
         let (namespace, clock) = (setup.namespace.clone(), setup.clock.clone());
         let inner = Inner {
             machine: Machine::new(setup),
@@ -89,6 +98,7 @@ impl Driver {
             proposers: BTreeMap::new(),
             readers: BTreeMap::new(),
             retired: false,
+            refused: false,
             checkpoint: Checkpointing::default(),
         };
         Arc::new(Self {
@@ -98,6 +108,7 @@ impl Driver {
             inner: Mutex::new(inner),
             snapshot: ArcSwapOption::empty(),
             stop,
+            damage,
             used: AtomicU64::new(0),
             changed: AtomicU64::new(0),
         })
@@ -166,9 +177,15 @@ impl Driver {
         let idle = inner.machine.is_idle() && !inner.checkpoint.running;
         if !inner.retired && idle && wanted(&inner.machine) {
             inner.retired = true;
+            self.set_refused(&mut inner, false);
             self.snapshot.store(None);
         }
         inner.retired
+    }
+
+    /// Whether the namespace is refused, because its journal cannot be read.
+    pub fn is_refused(&self) -> bool {
+        self.lock().refused
     }
 
     /// Monotonic time since the last request and since the last change.
@@ -221,12 +238,26 @@ impl Driver {
         let key = keys::checkpoint(&self.namespace, seq);
         self.backend.create(&key, vec![bytes]).await.map_err(|error| error.to_string())?;
         let prefix = keys::checkpoints(&self.namespace, keys::FOLD_VERSION);
-        let newest_first = self.backend.list(&prefix, "", 100).await.map_err(|error| error.to_string())?;
+        let mut newest_first =
+            self.backend.list(&prefix, "", 100).await.map_err(|error| error.to_string())?;
+        newest_first.retain(|key| keys::checkpoint_seq(key).is_some());
         let old = newest_first.get(CHECKPOINTS_KEPT..).unwrap_or_default();
         if !old.is_empty() {
             self.backend.delete(old).await.map_err(|error| error.to_string())?;
         }
         Ok(size)
+    }
+
+    /// Deletes damaged checkpoints and writes a good one. They go first, because one of them may have the number of the new
+    /// one; with that of a commit that is yet to come it would stay the newest for long.
+    async fn replace_checkpoints(self: Arc<Self>, damaged: Vec<Key>) {
+        match self.backend.delete(&damaged).await {
+            Ok(()) => self.checkpoint().await,
+            Err(error) => {
+                let namespace = self.namespace.as_str();
+                tracing::warn!(namespace, %error, "a damaged checkpoint was not deleted");
+            }
+        }
     }
 
     fn admit(self: &Arc<Self>, event: impl FnOnce(&mut Inner, Id) -> Event) -> Result<(), Retired> {
@@ -254,13 +285,33 @@ impl Driver {
         if inner.machine.is_serving() && inner.machine.state().seq > 0 {
             self.publish(inner.machine.state());
         }
+        self.note_damage(&mut inner);
+        let damaged = inner.machine.take_damaged_checkpoints();
         let checkpoint_due = inner.is_checkpoint_due();
         for action in actions {
             self.act(&mut inner, action);
         }
         drop(inner);
-        if checkpoint_due {
+        if !damaged.is_empty() {
+            tokio::spawn(self.clone().replace_checkpoints(damaged));
+        } else if checkpoint_due {
             tokio::spawn(self.clone().checkpoint());
+        }
+    }
+
+    fn note_damage(&self, inner: &mut Inner) {
+        inner.machine.take_damage().into_iter().for_each(|kind| self.damage.add(kind));
+        let refused = inner.machine.is_refused();
+        if refused {
+            self.snapshot.store(None);
+        }
+        self.set_refused(inner, refused);
+    }
+
+    fn set_refused(&self, inner: &mut Inner, refused: bool) {
+        if inner.refused != refused {
+            inner.refused = refused;
+            self.damage.set_refused(refused);
         }
     }
 
@@ -333,6 +384,7 @@ impl Driver {
     fn panicked(&self, mut inner: MutexGuard<'_, Inner>) {
         tracing::error!(namespace = self.namespace.as_str(), "the writer of the namespace panicked");
         inner.retired = true;
+        self.set_refused(&mut inner, false);
         inner.proposers.clear();
         inner.readers.clear();
         self.snapshot.store(None);

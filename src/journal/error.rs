@@ -3,6 +3,7 @@
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::commit::MalformedCommit;
 use super::fold::FoldError;
 use super::machine::PATIENCE;
 use super::proposal::Refusal;
@@ -19,9 +20,12 @@ pub enum JournalError {
     ReadOnly(String),
     #[error("the store denies access: {0}")]
     Denied(String),
-    /// The namespace is refused until an operator has looked at it.
+    /// The journal is damaged: the namespace is refused until an operator has restored it.
     #[error("the journal is broken: {0}")]
     Broken(String),
+    /// The journal is sound, but this release cannot read it: the namespace is refused.
+    #[error("the journal needs a newer release: {0}")]
+    Newer(String),
     /// The process ends, because what it knows of the store is not all.
     #[error(
         "another server ({0}) writes to this store, but this one was started in single mode: stop one of them, or set \
@@ -45,6 +49,11 @@ pub enum ProposeError {
 }
 
 impl JournalError {
+    /// Whether the namespace is refused: nothing in it is read or written until somebody has changed something.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Newer(_))
+    }
+
     /// The store has not answered for as long as a request waits.
     pub(super) fn silent() -> Self {
         Self::Unavailable(format!("it has not answered for {} s", PATIENCE.as_secs()))
@@ -53,7 +62,13 @@ impl JournalError {
 
 impl From<FoldError> for JournalError {
     fn from(error: FoldError) -> Self {
-        Self::Broken(error.to_string())
+        match &error {
+            FoldError::Malformed {
+                source: MalformedCommit::Version(_) | MalformedCommit::UnknownOp(_),
+                ..
+            } => Self::Newer(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
     }
 }
 

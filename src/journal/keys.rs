@@ -34,6 +34,18 @@ pub fn end_of(namespace: &Namespace) -> String {
     format!("{NAMESPACES}{}/_z", namespace.key())
 }
 
+/// What every object of the namespace begins with, and none of the namespaces below it does.
+pub fn all_of(namespace: &Namespace) -> String {
+    format!("{NAMESPACES}{}/_", namespace.key())
+}
+
+/// Returns whether `key` shows that the namespace has a history: it is a commit, or a checkpoint of any fold version.
+pub fn is_history(namespace: &Namespace, key: &Key) -> bool {
+    let is_below = |folder: &str| key.as_str().starts_with(folder);
+    let is_commit = is_below(&commits(namespace)) && commit_seq(key).is_some_and(|seq| seq > 0);
+    is_commit || is_below(&format!("{}checkpoint/", all_of(namespace))) && checkpoint_seq(key).is_some()
+}
+
 pub fn marker(repository: &RepositoryName) -> Key {
     Key::from_names(format!("{}{repository}!", CATALOG))
 }
@@ -145,6 +157,21 @@ mod tests {
         }
         assert!(end_of(&team).as_str() < commit(&Namespace::parse("team/sub").unwrap(), 1).as_str());
         assert_eq!(namespace_of(&layout()), None);
+        let sub = Namespace::parse("team/sub").unwrap();
+        for (key, has_history) in [
+            (commit(&team, 7), true),
+            (checkpoint(&team, 7), true),
+            (Key::new("ns/team/_checkpoint/2/18446744073709551608").unwrap(), true),
+            (Key::new("ns/team/_checkpoint/1/.keep").unwrap(), false),
+            (Key::new("ns/team/_journal/0000000000000000/0001.bak").unwrap(), false),
+            (Key::new("ns/team/_journal/0000000000000000/0000").unwrap(), false),
+            (data(&team, id), false),
+            (upload_state(&team, id, 3), false),
+            (commit(&sub, 7), false),
+        ] {
+            assert_eq!(is_history(&team, &key), has_history, "{key}");
+            assert_eq!(key.as_str().starts_with(&all_of(&team)), namespace_of(&key).as_ref() == Some(&team));
+        }
         assert_eq!(checkpoint_seq(&checkpoint(&team, 99)), Some(99));
     }
 }

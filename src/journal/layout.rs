@@ -15,14 +15,21 @@ use super::probe::{self, ProbeError};
 use super::{Mode, keys};
 use crate::backend::{Backend, BackendError, Create};
 use crate::clock::{Clock, Timestamp};
+use crate::oci::Digest;
 
 /// The format of everything below a store's root.
 const FORMAT: u32 = 1;
+/// What stands before the value of the last member, which is the digest of everything before this.
+const SEAL: &[u8] = br#","sha256":"#;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Layout {
     format: u32,
     pub store: Uuid,
+    /// The id that the journals begin with, where it is not that of the store: a copy up to some moment is a store of its
+    /// own that goes on with the history of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain: Option<Uuid>,
     created: Timestamp,
     /// Signs upload sessions, and nothing else.
     pub session_secret: Secret,
@@ -32,6 +39,15 @@ pub struct Layout {
     /// What was found out about the service before this was created, if servers were to share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<Probed>,
+}
+
+/// What is looked at before anything else.
+#[derive(Deserialize)]
+struct Envelope {
+    format: u32,
+    min_writer: Option<u32>,
+    /// Of the bytes before the comma of this member, which is the last one; absent in stores of early releases.
+    sha256: Option<Digest>,
 }
 
 /// A service that was proven to create an object only once. One that fails gets no layout.
@@ -56,8 +72,11 @@ pub struct Secret(pub [u8; 32]);
 pub enum OpenError {
     #[error("the store cannot be read: {0}")]
     Backend(#[from] BackendError),
-    #[error("the object `layout` of the store is not that of a charthouse store: {0}")]
-    Malformed(#[from] serde_json::Error),
+    #[error(
+        "the object `layout` of the store is damaged ({0}): it holds the id of the store and the key of upload sessions, \
+         so restore it from a backup or from a copy of this store; nothing was changed"
+    )]
+    Damaged(String),
     #[error(
         "the store has format {0}, this version of charthouse reads format {FORMAT}: use a newer version"
     )]
@@ -76,7 +95,7 @@ pub enum OpenError {
 }
 
 impl Layout {
-    /// Reads the layout of a store, and creates it in a new one. A store that servers are to share on a service of the
+    /// Opens the layout of a store, and creates it in a new one. A store that servers are to share on a service of the
     /// name `endpoint` is probed first, unless this was done when it was created.
     pub async fn open(
         backend: &Arc<dyn Backend>,
@@ -109,8 +128,7 @@ impl Layout {
             let (verdict, endpoint) = (Verdict::Atomic, endpoint.to_owned());
             new.probe = Some(Probed { verdict, endpoint, date: clock.now() });
         }
-        let body = Bytes::from(serde_json::to_vec(&new)?);
-        match backend.create(&key, vec![body]).await? {
+        match backend.create(&key, vec![new.write()?]).await? {
             Create::Created => Ok(new),
             Create::AlreadyExists => Self::read(&backend.read(&key, None).await?),
         }
@@ -118,6 +136,17 @@ impl Layout {
 
     fn is_proven_on(&self, endpoint: &str) -> bool {
         self.probe.as_ref().is_some_and(|probed| probed.endpoint == endpoint)
+    }
+
+    /// What `prev` of the first commit of every namespace is.
+    pub fn chain(&self) -> Uuid {
+        self.chain.unwrap_or(self.store)
+    }
+
+    /// Whether `other` names the same store, with the same key and history.
+    pub(super) fn is_of_the_same_store(&self, other: &Self) -> bool {
+        let identity = |layout: &Self| (layout.store, layout.chain(), layout.session_secret.0);
+        identity(self) == identity(other)
     }
 
     /// How old a state may be from which content is served by digest; the same for all replicas.
@@ -132,6 +161,7 @@ impl Layout {
         Self {
             format: FORMAT,
             store: clock.uuid(clock.now()),
+            chain: None,
             created: clock.now(),
             session_secret: Secret(secret),
             max_staleness_ms: 1_000,
@@ -140,13 +170,53 @@ impl Layout {
         }
     }
 
+    /// The object `layout`: JSON whose last member seals what is before it.
+    fn write(&self) -> Result<Bytes, OpenError> {
+        let mut bytes = serde_json::to_vec(self)?;
+        // The brace at the end.
+        bytes.pop();
+        let digest = Digest::sha256(&bytes);
+        bytes.extend_from_slice(SEAL);
+        serde_json::to_writer(&mut bytes, &digest)?;
+        bytes.push(b'}');
+        Ok(bytes.into())
+    }
+
+    /// Reads the object `layout`. Members that it does not know are ignored.
+    ///
+    /// # Errors
+    /// Bytes that are not what was written, another format, and a store that asks for newer writers.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, OpenError> {
-        let layout: Self = serde_json::from_slice(bytes)?;
-        match (layout.format, layout.min_writer) {
-            (FORMAT, min_writer) if min_writer > WRITER => Err(OpenError::TooOld(min_writer)),
-            (FORMAT, _) => Ok(layout),
-            (format, _) => Err(OpenError::Format(format)),
+        let Envelope { format, min_writer, sha256 } = serde_json::from_slice(bytes)?;
+        if let Some(digest) = sha256
+            && sealed_part(bytes).is_none_or(|sealed| Digest::sha256(sealed) != digest)
+        {
+            // These may be what is damaged, or somebody has changed them by hand.
+            let writer = min_writer.unwrap_or_default();
+            return Err(OpenError::Damaged(format!(
+                "of format {format} for writers of release {writer}, it does not have the digest that it names"
+            )));
         }
+        if format != FORMAT {
+            return Err(OpenError::Format(format));
+        }
+        let layout: Self = serde_json::from_slice(bytes)?;
+        if layout.min_writer > WRITER {
+            return Err(OpenError::TooOld(layout.min_writer));
+        }
+        Ok(layout)
+    }
+}
+
+/// The bytes that the digest in a layout is of.
+fn sealed_part(bytes: &[u8]) -> Option<&[u8]> {
+    let at = bytes.windows(SEAL.len()).rposition(|window| window == SEAL)?;
+    Some(&bytes[..at])
+}
+
+impl From<serde_json::Error> for OpenError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged(error.to_string())
     }
 }
 
@@ -186,13 +256,70 @@ mod tests {
     proptest! {
         #[test]
         fn a_damaged_layout_never_panics((at, byte) in any::<(Index, u8)>()) {
-            let mut bytes = serde_json::to_vec(&Layout::new(&SystemClock::default())).unwrap();
+            let mut bytes = Layout::new(&SystemClock::default()).write().unwrap().to_vec();
             prop_assert!(Layout::read(&bytes).is_ok());
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let _ = Layout::read(&bytes);
             bytes.truncate(at);
             prop_assert!(Layout::read(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_changes_what_a_layout_says() {
+        let mut layout = Layout::new(&SystemClock::default());
+        let (endpoint, date) = ("http://s3".to_owned(), Timestamp::default());
+        layout.probe = Some(Probed { verdict: Verdict::Atomic, endpoint, date });
+        let bytes = layout.write().unwrap();
+        let said = serde_json::to_value(&layout).unwrap();
+        let mut harmless = 0;
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match Layout::read(&bytes) {
+                Err(OpenError::Damaged(_)) => {}
+                Err(error) => panic!("bit {bit}: {error}"),
+                // In the name of the member that seals the others.
+                Ok(layout) => {
+                    harmless += 1;
+                    assert_eq!(serde_json::to_value(&layout).unwrap(), said, "bit {bit}");
+                }
+            }
+        }
+        assert!(harmless <= 6 * 8, "{harmless} flips are not seen");
+    }
+
+    #[test]
+    fn a_layout_is_read_with_or_without_a_seal_a_chain_and_what_it_does_not_know() {
+        let layout = Layout::new(&SystemClock::default());
+        let early = serde_json::to_vec(&layout).unwrap();
+        assert_eq!(Layout::read(&early).unwrap().chain(), layout.store);
+        let mut value = serde_json::to_value(&layout).unwrap();
+        let chain = Uuid::from_u128(7);
+        value["chain"] = chain.to_string().into();
+        value["of_a_newer_release"] = serde_json::json!({"sha256": "?"});
+        let read = Layout::read(value.to_string().as_bytes()).unwrap();
+        assert_eq!((read.chain(), read.store), (chain, layout.store));
+        assert!(!read.is_of_the_same_store(&layout));
+        let again = Layout::read(&read.write().unwrap()).unwrap();
+        assert!(again.is_of_the_same_store(&read));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_layout_is_told_and_left_as_it_is() {
+        let sound = Layout::new(&SystemClock::default()).write().unwrap();
+        let mut flipped = sound.to_vec();
+        flipped[sound.len() / 2] ^= 1;
+        let half = sound.slice(..sound.len() / 2);
+        for damaged in [Bytes::new(), half, flipped.into(), vec![0; sound.len()].into(), "null".into()] {
+            let (backend, clock): (Arc<dyn Backend>, _) =
+                (Arc::new(Memory::default()), SystemClock::default());
+            backend.create(&keys::layout(), vec![damaged.clone()]).await.unwrap();
+            let error = Layout::open(&backend, &clock, Mode::Single, None).await.err().unwrap().to_string();
+            assert!(error.contains("`layout` of the store is damaged"), "{error}");
+            assert!(error.contains("restore it from a backup"), "{error}");
+            assert_eq!(backend.read(&keys::layout(), None).await.unwrap(), damaged);
         }
     }
 

@@ -5,6 +5,7 @@
 mod actor;
 mod checkpoint;
 mod commit;
+mod damage;
 mod decide;
 mod driver;
 mod error;
@@ -24,6 +25,7 @@ mod undo;
 
 pub use actor::{Actor, PrincipalName, Via};
 pub use commit::{is_sealed, seal};
+pub use damage::{DamageCounts, DamageKind};
 pub use error::{JournalError, ProposeError};
 pub use fold::NotRestorable;
 pub use freshness::noticed;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::actor::PrincipalName;
+use super::fold::rules::{FoldRule, holds};
 use super::op::{ChartRecord, Was};
 use super::undo::Undo;
 use crate::clock::Timestamp;
@@ -286,7 +287,8 @@ impl State {
     /// Whether an op may name the object `id` at this place of the journal: it is younger than the fence and
     /// no collector was told that it may be deleted.
     pub fn may_name(&self, id: &Uuid) -> bool {
-        created_at(id) >= self.fence && !self.condemned.contains_key(id) && !self.purged.contains(id)
+        let is_fenced = created_at(id) < self.fence && holds(FoldRule::FenceIsKept);
+        !is_fenced && !self.condemned.contains_key(id) && !self.purged.contains(id)
     }
 
     fn has_marks(&self) -> bool {

@@ -9,6 +9,7 @@ use imbl::OrdMap;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
+use super::damage::{DamageCounts, DamageKind};
 use super::driver::{CHECKPOINT_QUIET, Driver, Retired, Seen};
 use super::error::{JournalError, ProposeError};
 use super::freshness;
@@ -18,7 +19,7 @@ use super::machine::{Mode, Outcome, PATIENCE, Rules, Setup};
 use super::policy::{AllLoose, TagPolicy};
 use super::proposal::{Change, Proposal};
 use super::state::State;
-use crate::backend::{Backend, Key};
+use crate::backend::{Backend, BackendError, Key};
 use crate::clock::Clock;
 use crate::oci::{Namespace, RepositoryName};
 
@@ -28,6 +29,10 @@ const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// The pause before a marker is sent again.
 const MARKER_PAUSE: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_secs(10);
+/// A refused namespace that nobody asks for is loaded again after this time, to see whether it was restored.
+const RECHECK_REFUSED: Duration = Duration::from_secs(60);
+/// How often a running server looks whether `layout` is still what it has read at its start.
+const RECHECK_LAYOUT: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -63,6 +68,7 @@ pub struct Journals {
     namespaces: ArcSwap<OrdMap<Namespace, Arc<Driver>>>,
     /// Markers that are being created, or were for a change that is not committed yet.
     markers: Mutex<BTreeMap<Key, Arc<OnceCell<()>>>>,
+    damage: Arc<DamageCounts>,
     /// The reason for which this process must not go on, once there is one.
     stop: watch::Sender<Option<String>>,
 }
@@ -77,8 +83,9 @@ impl Journals {
     ) -> Result<Arc<Self>, OpenError> {
         let layout = Layout::open(&backend, &*clock, options.mode, options.endpoint.as_deref()).await?;
         let writer = clock.uuid(clock.now());
-        let (namespaces, markers, stop) = Default::default();
-        let journals = Arc::new(Self { backend, clock, options, layout, writer, namespaces, markers, stop });
+        let (namespaces, markers, damage, stop) = Default::default();
+        let journals =
+            Arc::new(Self { backend, clock, options, layout, writer, namespaces, markers, damage, stop });
         tokio::spawn(keep_house(Arc::downgrade(&journals)));
         Ok(journals)
     }
@@ -90,6 +97,11 @@ impl Journals {
 
     pub fn mode(&self) -> Mode {
         self.options.mode
+    }
+
+    /// What was found damaged in this store; whoever finds more counts it here.
+    pub fn damage(&self) -> &Arc<DamageCounts> {
+        &self.damage
     }
 
     /// Waits until this process must not go on with the store, and says why.
@@ -129,7 +141,7 @@ impl Journals {
     pub async fn propose(&self, namespace: &Namespace, proposal: Proposal) -> Result<Outcome, ProposeError> {
         let marker = self.marker_of(namespace, &proposal.change);
         let first = match &marker {
-            Some(marker) => self.mark(marker).await?,
+            Some(marker) => self.mark(namespace, marker).await?,
             None => None,
         };
         let outcome = loop {
@@ -193,6 +205,14 @@ impl Journals {
         }
     }
 
+    /// Loads a namespace that is not in memory: nothing is written for one that is refused.
+    async fn load(&self, namespace: &Namespace) -> Result<(), JournalError> {
+        match self.in_memory(namespace) {
+            Some(_) => Ok(()),
+            None => self.recent(namespace).await.map(drop),
+        }
+    }
+
     fn in_memory(&self, namespace: &Namespace) -> Option<Arc<State>> {
         self.namespaces.load().get(namespace)?.snapshot()
     }
@@ -207,11 +227,16 @@ impl Journals {
 
     /// Creates a marker before a commit. Of several changes that come together only the first asks the store, and has to
     /// do it again after its commit.
-    async fn mark<'a>(&'a self, marker: &'a Key) -> Result<Option<First<'a>>, JournalError> {
+    async fn mark<'a>(
+        &'a self,
+        namespace: &Namespace,
+        marker: &'a Key,
+    ) -> Result<Option<First<'a>>, JournalError> {
         let created = self.lock_markers().entry(marker.clone()).or_default().clone();
         let mut first = None;
         let create = async {
             first = Some(First { journals: self, marker });
+            self.load(namespace).await?;
             self.create_marker(marker).await
         };
         created.get_or_try_init(|| create).await?;
@@ -243,7 +268,8 @@ impl Journals {
         if let Some(driver) = self.namespaces.load().get(namespace) {
             return driver.clone();
         }
-        let new = Driver::new(self.setup(namespace), self.backend.clone(), self.stop.clone());
+        let new =
+            Driver::new(self.setup(namespace), self.backend.clone(), self.stop.clone(), self.damage.clone());
         // Of two that come at once, both get the driver that is in the map in the end.
         self.namespaces.rcu(|map| {
             let mut map = OrdMap::clone(map);
@@ -256,7 +282,7 @@ impl Journals {
     fn setup(&self, namespace: &Namespace) -> Setup {
         Setup {
             namespace: namespace.clone(),
-            store: self.layout.store,
+            store: self.layout.chain(),
             mode: self.options.mode,
             writer: self.writer,
             max_staleness: self.layout.max_staleness(),
@@ -287,6 +313,24 @@ impl Journals {
         });
     }
 
+    /// Looks whether `layout` is still what it was when this process started. Without it no server starts over this store,
+    /// so an operator should know before the next start. A store that does not answer shows nothing.
+    pub(super) async fn check_layout(&self) {
+        let why = match self.backend.read(&keys::layout(), None).await {
+            Ok(bytes) => match Layout::read(&bytes) {
+                Ok(layout) if layout.is_of_the_same_store(&self.layout) => return,
+                Ok(_) => "it is that of another store".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Err(BackendError::NotFound(_)) => "it is missing".to_owned(),
+            Err(_) => return,
+        };
+        self.damage.add(DamageKind::Layout);
+        tracing::error!(
+            "the object `layout` was damaged since this server started, restore it from a backup: {why}"
+        );
+    }
+
     /// Drops the namespaces that were unused for longest until the others fit the budget.
     pub(super) fn drop_over_budget(&self) {
         let weight = |driver: &Driver| driver.entries() * ENTRY;
@@ -298,7 +342,7 @@ impl Journals {
                 return;
             }
             let size = weight(&driver);
-            if driver.retire_if(|_| true) {
+            if driver.retire_if(|machine| !machine.is_refused()) {
                 self.forget(&driver);
                 total -= size;
             }
@@ -321,12 +365,21 @@ impl Drop for First<'_> {
 
 /// Checkpoints quiet namespaces, drops spent ones and those over the budget, for as long as the journals live.
 async fn keep_house(journals: Weak<Journals>) {
+    let mut looked = tokio::time::Instant::now();
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
         let Some(journals) = journals.upgrade() else { return };
+        if looked.elapsed() >= RECHECK_LAYOUT {
+            looked = tokio::time::Instant::now();
+            journals.check_layout().await;
+        }
         for driver in journals.drivers() {
             if driver.tail().commits > CHECKPOINT_QUIET && driver.idle_for().1 >= QUIET {
                 driver.clone().checkpoint().await;
+            }
+            if driver.is_refused() && driver.idle_for().0 >= RECHECK_REFUSED {
+                let driver = driver.clone();
+                tokio::spawn(async move { driver.confirm(Duration::ZERO).await.map(drop) });
             }
             // A directory has a lock; elsewhere it is a promise that nobody else writes.
             if journals.options.mode == Mode::Single && journals.options.endpoint.is_some() {

@@ -1,7 +1,6 @@
 //! Bodies in the store: writing them before a commit names them, reading and verifying them afterwards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use uuid::Uuid;
@@ -47,40 +46,6 @@ pub(super) fn cache(capacity: u64) -> Cache {
         // The fixed part stands for the key and the cache's own book-keeping.
         .weigher(|_: &CacheKey, body: &Bytes| body.len() as u32 + 384)
         .build()
-}
-
-/// What was found damaged in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
-    /// A data object.
-    Object,
-    /// A body that is attached to a commit.
-    Body,
-}
-
-impl DamageKind {
-    pub(super) fn of(extent: &Extent) -> Self {
-        match extent.place {
-            Place::Object { .. } => Self::Object,
-            Place::Commit { .. } => Self::Body,
-        }
-    }
-}
-
-/// How much damage this process has found, by kind.
-#[derive(Debug, Default)]
-pub(super) struct DamageCounts {
-    objects: AtomicU64,
-    bodies: AtomicU64,
-}
-
-impl DamageCounts {
-    fn of(&self, kind: DamageKind) -> &AtomicU64 {
-        match kind {
-            DamageKind::Object => &self.objects,
-            DamageKind::Body => &self.bodies,
-        }
-    }
 }
 
 /// Where the bytes of a body are.
@@ -166,6 +131,15 @@ impl Registry {
         self.bodies.try_get_with_by_ref(&key, load).await.map_err(|error| (*error).clone())
     }
 
+    /// Why content is not to be had that was there when it was asked for: it was removed, or is marked as damaged.
+    pub(super) async fn absent(&self, wanted: &Wanted) -> Error {
+        match self.currently(&wanted.namespace(), |state| wanted.find_damaged(state)).await {
+            Ok(Some(_)) => Error::Damaged(wanted.digest.clone()),
+            Ok(None) => wanted.unknown(),
+            Err(error) => error,
+        }
+    }
+
     /// What is missing or wrong is looked up again in the current state, which may name other bytes by now;
     /// only if it names the same ones, and they are wrong again, are they lost.
     async fn load(&self, wanted: &Wanted, stored: &Stored) -> Result<Bytes, Error> {
@@ -177,7 +151,7 @@ impl Registry {
             }
             let found = self.currently(&namespace, |state| wanted.find(state)).await?;
             match found {
-                None => return Err(wanted.unknown()),
+                None => return Err(self.absent(wanted).await),
                 Some(found) if found == stored => break,
                 Some(found) => stored = found,
             }
@@ -231,16 +205,6 @@ impl Registry {
         if outcome.changed && is_new && body.len() as u64 <= MAX_CACHED {
             self.bodies.insert(CacheKey::new(wanted, &stored.extents), body).await;
         }
-    }
-
-    /// Counts damage that was found in the store.
-    pub(super) fn note_damage(&self, kind: DamageKind) {
-        self.damage_counts.of(kind).fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How much damage of a kind this process has found.
-    pub fn damage_found(&self, kind: DamageKind) -> u64 {
-        self.damage_counts.of(kind).load(Ordering::Relaxed)
     }
 
     /// The bytes of all extents, unverified; `None` when some are missing.

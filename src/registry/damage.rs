@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::content::{Crc, DamageKind, Stored, Wanted};
+use super::content::{Crc, Stored, Wanted};
 use super::{Actor, Error, Registry};
-use crate::journal::{BodiesOp, Change, Extent, Place};
+use crate::journal::{BodiesOp, Change, DamageKind, Extent, Place};
 use crate::oci::{Digest, Hasher, Namespace};
 
 /// How many data objects and attached bodies a process marks as damaged within [`WINDOW`]. When more cannot be read, the
@@ -175,7 +175,8 @@ impl Registry {
         match self.propose(&namespace, Change::Damaged(bodies_of(&admitted)), &actor).await {
             Ok(outcome) => {
                 if outcome.changed {
-                    admitted.iter().for_each(|extent| self.note_damage(DamageKind::of(extent)));
+                    let counts = self.journals.damage();
+                    admitted.iter().for_each(|extent| counts.add(kind_of(extent)));
                 }
                 // A push may have healed it meanwhile.
                 match wanted.find(&outcome.state) {
@@ -251,6 +252,13 @@ impl Registry {
             from += length;
         }
         Ok(crc.finish() == extent.crc32c)
+    }
+}
+
+fn kind_of(extent: &Extent) -> DamageKind {
+    match extent.place {
+        Place::Object { .. } => DamageKind::Object,
+        Place::Commit { .. } => DamageKind::Body,
     }
 }
 

@@ -47,7 +47,6 @@ pub use blobs::Blob;
 pub use browse::{ListedChart, Listing, Version};
 pub use catalog::CatalogPage;
 pub use charts::{StoredChartFile, listed, record_of};
-pub use content::DamageKind;
 pub use error::{BodyError, Error};
 pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
@@ -73,7 +72,6 @@ pub struct Registry {
     limits: Limits,
     bodies: content::Cache,
     damage: damage::DamageControl,
-    damage_counts: content::DamageCounts,
     indexes: index::Indexes,
     overviews: overview::Overviews,
     packages: packages::Packages,
@@ -150,7 +148,6 @@ impl Registry {
             limits,
             bodies,
             damage: damage::DamageControl::new(),
-            damage_counts: content::DamageCounts::default(),
             indexes,
             overviews,
             packages,

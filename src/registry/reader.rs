@@ -242,7 +242,7 @@ impl BlobReader {
         let Blob { wanted, stored } = &self.blob;
         let found = self.registry.currently(&wanted.namespace(), |state| wanted.find(state)).await?;
         match found {
-            None => Err(wanted.unknown()),
+            None => Err(self.registry.absent(wanted).await),
             Some(found) if found == *stored => Err(self.report(&part.extent).await),
             Some(found) => self.go_on_in(found, part),
         }

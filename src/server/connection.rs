@@ -1,6 +1,6 @@
 //! One accepted connection, with what actix does not keep: a deadline for a request head that stalls on a connection
-//! in use (actix times the first head only), one for a client that stops reading its answer, and a bound on what is
-//! read before anybody wants it.
+//! in use (actix times the first head only), one for a client that stops reading its answer, a bound on what is read
+//! before anybody wants it, and strict line ends in heads (`framing`).
 
 use std::cell::Cell;
 use std::future::Future;
@@ -10,10 +10,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::framing::{BodyFraming, Framing};
 use super::limits::Limits;
 
 /// What a connection has in hand; shared by the connection and the guard of the request being answered.
@@ -24,6 +26,8 @@ pub(super) struct InHand(Rc<Requests>);
 struct Requests {
     begun: Cell<u64>,
     ended: Cell<u64>,
+    /// The body of the request that has just begun, until the connection has taken note of it.
+    body: Cell<Option<BodyFraming>>,
     /// Whether more of a request's body was asked for than had arrived.
     wanted: Cell<bool>,
     /// The connection, while it holds back what the client sends.
@@ -31,8 +35,11 @@ struct Requests {
 }
 
 impl InHand {
-    pub(super) fn begin(&self) {
+    /// A request begins whose head announces `body`.
+    pub(super) fn begin(&self, body: BodyFraming) {
         self.0.begun.set(self.0.begun.get() + 1);
+        self.0.body.set(Some(body));
+        self.go_on();
     }
 
     pub(super) fn end(&self) {
@@ -57,9 +64,6 @@ impl InHand {
     }
 }
 
-/// The most bytes of one line of a head: the parser of actix panics on a header name of 65,536 bytes.
-const MAX_LINE: usize = 60 * 1024;
-
 /// Bytes read before somebody has to ask for more. Actix reads on until a read has to wait, up to 128 KiB, and does so
 /// for a body that nobody takes: with a hundred uploads waiting for memory, that held 80 MiB.
 const BURST: usize = 32 * 1024;
@@ -69,44 +73,13 @@ const BURST: usize = 32 * 1024;
 pub(super) struct Connection {
     stream: TcpStream,
     in_hand: InHand,
-    /// Requests begun when `head` was last looked at: a later one means that its head is complete.
-    begun: u64,
     /// Bytes read of the current burst.
     burst: usize,
+    framing: Framing,
+    /// Bytes that arrived before the parser may have them.
+    ahead: Bytes,
     head: Deadline,
-    line: Line,
     write: Deadline,
-}
-
-/// Where in a request head the bytes that arrive are.
-#[derive(Default)]
-struct Line {
-    /// Bytes of the line so far, without its end.
-    length: usize,
-    /// Whether a line with something on it came before: the next empty line then ends the head.
-    begun: bool,
-    head_is_complete: bool,
-}
-
-impl Line {
-    /// Follows what arrives; false when a line is too long.
-    fn take(&mut self, read: &[u8]) -> bool {
-        for byte in read {
-            match byte {
-                _ if self.head_is_complete => break,
-                b'\r' => {}
-                b'\n' => {
-                    self.head_is_complete = self.begun && self.length == 0;
-                    self.length = 0;
-                }
-                _ => {
-                    self.begun = true;
-                    self.length += 1;
-                }
-            }
-        }
-        self.length <= MAX_LINE
-    }
 }
 
 impl Connection {
@@ -115,7 +88,8 @@ impl Connection {
         // A socket that refuses the option is closed already.
         let _ = stream.set_nodelay(true);
         let (head, write) = (Deadline::after(limits.head), Deadline::after(limits.write_stall));
-        Self { stream, in_hand: InHand::default(), begun: 0, burst: 0, head, line: Line::default(), write }
+        let (in_hand, framing, ahead) = (InHand::default(), Framing::default(), Bytes::new());
+        Self { stream, in_hand, burst: 0, framing, ahead, head, write }
     }
 
     pub(super) fn in_hand(&self) -> InHand {
@@ -139,23 +113,40 @@ impl Connection {
         wanted
     }
 
-    /// Starts, keeps or clears the deadline of a request head, `read` being what has just arrived; false when one of
-    /// its lines is too long.
-    fn watch_head(&mut self, read: &[u8]) -> bool {
-        let begun = self.in_hand.0.begun.get();
-        if self.begun != begun {
-            self.begun = begun;
-            self.head.clear();
-            self.line = Line::default();
+    /// Reads what comes next: bytes that have arrived already, or else bytes from the socket.
+    fn poll_arrived(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
-        if !self.in_hand.is_idle() {
-            return true;
+        let length = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..length]);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps back what may not be passed on yet of the bytes in `buf` from `start` on. Returns how many are passed on.
+    fn pass_on(&mut self, buf: &mut ReadBuf<'_>, start: usize) -> io::Result<usize> {
+        let is_idle = self.in_hand.is_idle();
+        let read = &mut buf.filled_mut()[start..];
+        let Ok(passed) = self.framing.inspect(read, is_idle) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        if !self.ahead.is_empty() {
+            self.ahead.advance(passed);
+            if self.ahead.is_empty() {
+                // What is empty still holds its buffer.
+                self.ahead = Bytes::new();
+            }
+        } else if passed < read.len() {
+            self.ahead = Bytes::copy_from_slice(&read[passed..]);
         }
+        buf.set_filled(start + passed);
+        self.burst += passed;
         // Nearly every head arrives whole, and then costs no timer.
-        if !read.is_empty() && !read.ends_with(b"\r\n\r\n") {
-            self.head.start();
+        match self.framing.is_inside_head() && is_idle {
+            true => self.head.start(),
+            false => self.head.clear(),
         }
-        self.line.take(read)
+        Ok(passed)
     }
 }
 
@@ -165,18 +156,35 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(body) = self.in_hand.0.body.take() {
+            self.framing.begin(body);
+        }
+        if self.framing.is_head_refused() {
+            // The parser closes the connection once it comes to the refused byte.
+            return Poll::Pending;
+        }
+        if self.framing.is_body_refused() {
+            return Poll::Ready(Ok(()));
+        }
         if self.burst >= BURST && !self.goes_on(cx.waker()) {
             return Poll::Pending;
         }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.burst += buf.filled().len() - before;
-        if !self.watch_head(&buf.filled()[before..]) {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if !self.ahead.is_empty() && self.framing.is_waiting(self.in_hand.is_idle()) {
+            self.in_hand.0.held_back.set(Some(cx.waker().clone()));
+            return Poll::Pending;
         }
+        let start = buf.filled().len();
+        let polled = self.poll_arrived(cx, buf);
+        let is_end = buf.filled().len() == start;
+        let passed = self.pass_on(buf, start)?;
         match self.head.poll(cx) {
             Poll::Ready(late) => Poll::Ready(Err(late)),
-            Poll::Pending => read,
+            // To the reader no bytes are the end of the connection.
+            Poll::Pending if passed == 0 && !is_end && !self.framing.is_body_refused() => {
+                self.in_hand.0.held_back.set(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            Poll::Pending => polled,
         }
     }
 }
@@ -242,13 +250,25 @@ mod tests {
 
     use super::*;
 
-    /// A connection whose client has sent more than anybody wants.
-    async fn flooded() -> (Connection, TcpStream) {
+    const HEAD: &str = "PUT / HTTP/1.1\r\n\r\n";
+    const BODY: BodyFraming = BodyFraming::Sized(64 * BURST as u64);
+
+    /// A connection, and its client.
+    async fn connected() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        client.write_all(&[b'\n'; 8 * BURST]).await.unwrap();
         (Connection::new(stream, &Limits::default()), client)
+    }
+
+    /// A connection whose client has sent a head, which was read, and more of a body than anybody wants.
+    async fn flooded() -> (Connection, TcpStream) {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(HEAD.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut connection).await, HEAD.len());
+        client.write_all(&[b'\n'; 8 * BURST]).await.unwrap();
+        connection.burst = 0;
+        (connection, client)
     }
 
     /// Reads as actix does, until a read has to wait.
@@ -264,7 +284,7 @@ mod tests {
     async fn a_body_is_read_a_burst_at_a_time_and_only_when_it_is_wanted() {
         let (mut connection, _client) = flooded().await;
         let in_hand = connection.in_hand();
-        in_hand.begin();
+        in_hand.begin(BODY);
         assert_eq!(read(&mut connection).await, BURST);
         assert_eq!(read(&mut connection).await, 0);
         in_hand.want();
@@ -277,7 +297,7 @@ mod tests {
     async fn who_waits_for_a_body_wakes_its_connection() {
         let (mut connection, _client) = flooded().await;
         let in_hand = connection.in_hand();
-        in_hand.begin();
+        in_hand.begin(BODY);
         read(&mut connection).await;
         let mut buffer = [0; 1024];
         let reading = tokio::join!(timeout(Duration::from_secs(5), connection.read(&mut buffer)), async {
@@ -285,5 +305,38 @@ mod tests {
             in_hand.want();
         });
         assert_eq!(reading.0.unwrap().unwrap(), 1024);
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_head_is_held_back_until_its_request_begins() {
+        let (mut connection, mut client) = connected().await;
+        let in_hand = connection.in_hand();
+        let wire = format!("{HEAD}\n\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\nX: y\r\n\r\n");
+        client.write_all(wire.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut connection).await, HEAD.len());
+        assert_eq!(read(&mut connection).await, 0);
+        in_hand.begin(BodyFraming::Sized(2));
+        assert_eq!(read(&mut connection).await, 2);
+        in_hand.end();
+        assert_eq!(read(&mut connection).await, "GET / HTTP/1.1\r\n\r\n".len());
+        in_hand.begin(BodyFraming::NONE);
+        assert_eq!(read(&mut connection).await, 0);
+        in_hand.end();
+        assert_eq!(read(&mut connection).await, "GET / HTTP/1.1\n".len(), "the last byte is a NUL");
+        assert_eq!(read(&mut connection).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_begins_wakes_a_connection_that_holds_its_body_back() {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(format!("{HEAD}body").as_bytes()).await.unwrap();
+        assert_eq!(read(&mut connection).await, HEAD.len());
+        let in_hand = connection.in_hand();
+        let mut buffer = [0; 1024];
+        let reading = tokio::join!(timeout(Duration::from_secs(5), connection.read(&mut buffer)), async {
+            tokio::task::yield_now().await;
+            in_hand.begin(BODY);
+        });
+        assert_eq!(reading.0.unwrap().unwrap(), 4);
     }
 }

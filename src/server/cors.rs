@@ -1,4 +1,5 @@
-//! Web pages of other origins (`server.cors`), off by default. Credentials are never allowed to them.
+//! Web pages of other origins (`server.cors`), off by default. Credentials are never allowed to them. Pages of an origin
+//! that is named may read and write; `*` lets every page read, and none write (`cross_site`).
 
 use actix_http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -8,21 +9,21 @@ use actix_http::header::{
 use actix_http::{Method, RequestHead, StatusCode};
 
 use super::reply::{Reply, empty};
-use crate::config::Cors;
+use crate::config::{Cors, CorsOrigin};
 
 /// The answer to a preflight request (Fetch standard, "CORS-preflight request") of an allowed origin.
 pub(super) fn preflight(cors: &Cors, request: &RequestHead) -> Option<Reply> {
     let asks =
         request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    if !asks || allowed(cors, request).is_none() {
-        return None;
-    }
+    let origin = asks.then(|| origin(request)).flatten()?;
+    let methods = match cors.origins.iter().any(|allowed| allowed.names(origin)) {
+        true => "GET, HEAD, POST, PUT, PATCH, DELETE",
+        false if cors.origins.contains(&CorsOrigin::Any) => "GET, HEAD",
+        false => return None,
+    };
     let mut reply = empty(StatusCode::NO_CONTENT);
     let headers = reply.headers_mut();
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"),
-    );
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
@@ -53,7 +54,11 @@ pub(super) fn mark(cors: &Cors, request: &RequestHead, reply: &mut Reply) {
 }
 
 fn allowed(cors: &Cors, request: &RequestHead) -> Option<HeaderValue> {
-    let origin = request.headers.get(ORIGIN)?;
-    let text = origin.to_str().ok()?;
-    cors.origins.iter().any(|allowed| allowed.matches(text)).then(|| origin.clone())
+    let text = origin(request)?;
+    let is_allowed = cors.origins.iter().any(|allowed| allowed.matches(text));
+    is_allowed.then(|| request.headers.get(ORIGIN).cloned()).flatten()
+}
+
+fn origin(request: &RequestHead) -> Option<&str> {
+    request.headers.get(ORIGIN)?.to_str().ok()
 }

@@ -43,6 +43,11 @@ pub(super) enum Failure {
     Form(String),
     #[error("{0}")]
     Denied(&'static str),
+    #[error(
+        "the request has more than one Authorization header, so it is not clear who sends it; send one, and let no \
+         proxy add another"
+    )]
+    SeveralAuthorizations,
     #[error("the server is read-only (storage.read_only): nothing can be pushed or deleted now")]
     ReadOnly,
     #[error(
@@ -90,6 +95,7 @@ impl Failure {
             Self::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             Self::Form(_) => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::Denied(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            Self::SeveralAuthorizations => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
             Self::ReadOnly => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
             Self::Behind => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
             // The server ends, and with it the runtime that did the work: another one can do it.
@@ -116,6 +122,7 @@ impl Failure {
             tracing::error!(request, status = status.as_u16(), error = %self, "a request failed");
         }
         let message = match own {
+            true if matches!(self, Self::Registry(Error::Store(error)) if error.is_refusal()) => REFUSED,
             true => "the server cannot do this now; its log says why, under the id of the request",
             false => &self.to_string(),
         };
@@ -136,7 +143,7 @@ impl Failure {
         }
         match self {
             Self::Range { size } => set_text(&mut reply, CONTENT_RANGE, &format!("bytes */{size}")),
-            Self::Body(_) | Self::Registry(Error::Body(_)) => {
+            Self::Body(_) | Self::Registry(Error::Body(_)) | Self::SeveralAuthorizations => {
                 reply.head_mut().set_connection_type(ConnectionType::Close);
             }
             _ => {}
@@ -227,6 +234,10 @@ fn of_store(error: &JournalError) -> (StatusCode, ErrorCode) {
         _ => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
     }
 }
+
+/// What is told of a namespace whose journal cannot be read.
+const REFUSED: &str = "the journal of this namespace is damaged or needs a newer release, so nothing in it is read or \
+    written: ask the operator of this registry, whose log says why, under the id of the request";
 
 const BROKEN: (StatusCode, ErrorCode) = (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid);
 

@@ -12,6 +12,7 @@ use super::Services;
 use super::access_log::{End, Line};
 use super::connection::InHand;
 use super::counts::{HEALTH, NONE};
+use super::framing::BodyFraming;
 use crate::clock::Clock;
 use crate::oci::{Access, Action};
 
@@ -77,9 +78,9 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin(services: Arc<Services>, in_hand: Option<InHand>) -> Self {
+    pub(super) fn begin(services: Arc<Services>, in_hand: Option<InHand>, body: BodyFraming) -> Self {
         if let Some(in_hand) = &in_hand {
-            in_hand.begin();
+            in_hand.begin(body);
         }
         Self {
             services,

@@ -27,7 +27,6 @@ pub(super) const PGP_SIGNATURE: HeaderValue = HeaderValue::from_static("applicat
 pub(super) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(super) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
-pub(super) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The store does not answer, and this was read from what was known last (RFC 7234 section 5.5.1).
 pub(super) const STALE: HeaderValue = HeaderValue::from_static(r#"110 - "Response is Stale""#);

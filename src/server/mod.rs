@@ -6,19 +6,23 @@
 mod access_log;
 mod api;
 mod ask;
+mod authority;
 mod body;
 mod conditions;
 mod connection;
 mod cors;
 mod counts;
+mod cross_site;
 mod dispatch;
 mod download;
 mod error;
 mod exchange;
+mod framing;
 mod headers;
 mod health;
 mod limits;
 mod listener;
+mod local_only;
 mod museum;
 mod oci;
 mod open;
@@ -27,6 +31,8 @@ mod relay;
 mod remote;
 mod reply;
 mod repository;
+mod sandbox;
+mod screen;
 mod shutdown;
 #[cfg(test)]
 mod tests;
@@ -36,7 +42,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use actix_http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
+use actix_http::header::WARNING;
 use actix_http::{HttpMessage, Method, Request, RequestHead, Response, StatusCode};
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -46,7 +52,7 @@ use crate::auth::{Policy, Principal};
 use crate::backend::{HttpRequests, Requests};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Loaded, Settings};
-use crate::journal::noticed;
+use crate::journal::{DamageCounts, noticed};
 use crate::oci::route;
 use crate::registry::Registry;
 use ask::Ask;
@@ -55,6 +61,7 @@ use connection::InHand;
 use counts::Counts;
 use error::{Failure, Form};
 use exchange::{Exchange, RequestIds, X_REQUEST_ID};
+use framing::BodyFraming;
 use health::Probe;
 use relay::Bodies;
 use remote::remote;
@@ -116,6 +123,8 @@ pub struct StorageCounts {
     pub requests: Arc<Requests>,
     /// None where the storage is not asked over HTTP.
     pub http: Option<Arc<HttpRequests>>,
+    /// What was found damaged in it.
+    pub damage: Arc<DamageCounts>,
 }
 
 impl Services {
@@ -156,7 +165,8 @@ impl Services {
 /// Answers every request: the application, for the binary and for tests.
 async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Body>, Infallible> {
     let in_hand = request.conn_data::<InHand>().cloned();
-    let mut exchange = Exchange::begin(Arc::clone(&services), in_hand.clone());
+    let framing = BodyFraming::of(&mut request);
+    let mut exchange = Exchange::begin(Arc::clone(&services), in_hand.clone(), framing);
     let id = services.ids.of(request.headers());
     if access_log::wanted() {
         let trusted = &services.settings.server.trusted_proxies;
@@ -164,10 +174,12 @@ async fn handle(services: Arc<Services>, mut request: Request) -> Result<Respons
         exchange.log(&id, request.method(), remote);
     }
     let payload = request.take_payload();
-    let mut body = RequestBody::new(payload, in_hand, content_length(&request), services.limits);
+    let length = framing::content_length(request.head());
+    let mut body = RequestBody::new(payload, in_hand, length, services.limits);
     let asked = Asked { services: &services, head: request.head(), id: id.to_str().unwrap_or_default() };
     let mut reply = answer(asked, &mut body, &mut exchange).await;
     reply.headers_mut().insert(X_REQUEST_ID, id);
+    sandbox::sandbox(reply.headers_mut());
     cors::mark(&services.settings.server.cors, request.head(), &mut reply);
     exchange.answered(reply.status(), body.received());
     let head_only = request.method() == Method::HEAD;
@@ -189,6 +201,10 @@ struct Asked<'a> {
 async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchange) -> Reply {
     let Asked { services, head, .. } = asked;
     let (path, service) = (head.uri.path(), &services.settings.service);
+    if let Err(refusal) = screen::screen(services, head) {
+        exchange.describe_path(path);
+        return refusal.reply(Form::of(path), asked.id, None);
+    }
     if path == service.healthcheck.as_str() {
         exchange.is_about_health();
         return health::health(services).await;
@@ -197,7 +213,7 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
         return reply;
     }
     let (query, form) = (head.uri.query(), Form::of(path));
-    let mut reply = match route(head.method.as_str(), path, query, service.healthcheck.component()) {
+    match route(head.method.as_str(), path, query, service.healthcheck.component()) {
         Err(refusal) => {
             exchange.describe_path(path);
             Failure::Request(refusal).reply(form, asked.id, None)
@@ -220,12 +236,5 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
             }
             reply
         }
-    };
-    reply::set(&mut reply, X_CONTENT_TYPE_OPTIONS, headers::NOSNIFF);
-    reply
-}
-
-/// The declared length of the body; actix has refused what is not a number.
-fn content_length(request: &Request) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    }
 }

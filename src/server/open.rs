@@ -50,6 +50,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
         read_ahead: if is_remote(&storage.url) { READ_AHEAD } else { 0 },
         ..registry::Limits::default()
     };
+    let counts = StorageCounts { damage: Arc::clone(journals.damage()), ..counts };
     let registry = Registry::new(journals, backend, Arc::clone(&clock), limits, policy);
     let mut services = Services::new(settings, registry, Handle::current(), &*clock);
     services.storage = counts;
@@ -83,7 +84,7 @@ async fn open_counted(
 ) -> anyhow::Result<(Arc<dyn Backend>, StorageCounts)> {
     let (backend, http) = open_backend(&storage.url, storage.wait_for_lock, clock).await?;
     let backend = Counted::new(backend);
-    let counts = StorageCounts { requests: backend.requests(), http };
+    let counts = StorageCounts { requests: backend.requests(), http, ..StorageCounts::default() };
     Ok((Arc::new(backend), counts))
 }
 

@@ -80,8 +80,10 @@ const HEALTHY: &str = r#"{"healthy":true}"#;
 
 #[test]
 fn health_is_a_short_json_document() {
-    let answer =
-        ask(&server(Limits::default()), "GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let answer = ask(
+        &server(Limits::default()),
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
     assert!(answer.ends_with(HEALTHY), "{answer}");
@@ -91,17 +93,18 @@ fn health_is_a_short_json_document() {
 fn head_carries_the_length_and_no_byte_of_the_body() {
     let server = server(Limits::default());
     let mut stream = connect(&server);
-    stream.write_all(b"HEAD /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let head = read_one(&mut stream, 0);
     assert!(head.contains(&format!("content-length: {}\r\n", HEALTHY.len())), "{head}");
     // What follows on the connection is the next answer, so no body was sent.
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(read_one(&mut stream, HEALTHY.len()).starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 #[test]
 fn a_request_id_is_echoed() {
-    let request = "GET /health HTTP/1.1\r\nHost: h\r\nX-Request-Id: build-7\r\nConnection: close\r\n\r\n";
+    let request =
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: build-7\r\nConnection: close\r\n\r\n";
     assert!(ask(&server(Limits::default()), request).contains("x-request-id: build-7\r\n"));
 }
 
@@ -111,7 +114,7 @@ fn a_head_that_stalls_is_cut_on_a_fresh_connection_and_on_one_in_use() {
     for requests_before in [0, 1] {
         let mut stream = connect(&server);
         for _ in 0..requests_before {
-            stream.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             read_one(&mut stream, HEALTHY.len());
         }
         let began = Instant::now();
@@ -130,7 +133,7 @@ fn an_idle_connection_outlives_the_deadline_of_a_head() {
         // In two parts, so that the deadline of the head is running when the request begins.
         stream.write_all(b"GET /health HTTP/1.1\r\nHo").unwrap();
         std::thread::sleep(Duration::from_millis(100));
-        stream.write_all(b"st: h\r\n\r\n").unwrap();
+        stream.write_all(b"st: localhost\r\n\r\n").unwrap();
         read_one(&mut stream, HEALTHY.len());
         std::thread::sleep(Duration::from_millis(1_300));
     }
@@ -140,7 +143,7 @@ fn an_idle_connection_outlives_the_deadline_of_a_head() {
 fn stopping_gracefully_ends_idle_connections_and_the_listener() {
     let mut server = server(short());
     let mut idle = connect(&server);
-    idle.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    idle.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     read_one(&mut idle, HEALTHY.len());
     let began = Instant::now();
     server.running.stop(true);
@@ -155,7 +158,7 @@ fn stopping_gracefully_ends_idle_connections_and_the_listener() {
 fn a_request_in_flight_is_answered_while_draining_and_its_connection_closed() {
     let mut server = server(short());
     let mut stream = connect(&server);
-    stream.write_all(b"PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nab").unwrap();
+    stream.write_all(b"PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nab").unwrap();
     std::thread::sleep(Duration::from_millis(100));
     server.running.stop(true);
     std::thread::sleep(Duration::from_millis(50));
@@ -170,7 +173,7 @@ fn a_request_in_flight_is_answered_while_draining_and_its_connection_closed() {
 fn stopping_at_once_cuts_what_is_in_flight() {
     let mut server = server(Limits { drain: Duration::from_secs(30), ..short() });
     let mut stream = connect(&server);
-    stream.write_all(b"PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nab").unwrap();
+    stream.write_all(b"PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nab").unwrap();
     std::thread::sleep(Duration::from_millis(50));
     server.running.stop(false);
     server.ended();
@@ -185,7 +188,7 @@ fn status_and_body(answer: &str) -> (u16, &str) {
 
 #[test]
 fn a_body_that_stalls_is_answered_408_and_cut() {
-    let request = "PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+    let request = "PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                    Content-Length: 4\r\n\r\nab";
     let began = Instant::now();
     let answer = ask(&server(short()), request);
@@ -200,7 +203,7 @@ fn a_manifest_that_is_too_large_is_refused_before_it_is_read() {
         let server = server(short());
         let mut stream = connect(&server);
         let head = format!(
-            "PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
+            "PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         // One chunk of 16 MiB, of which more is sent than a manifest may have; the server stops reading.
@@ -218,7 +221,9 @@ fn a_reader_that_stops_reading_is_cut() {
     let server = server(short());
     let digest = push(&server, &vec![7; 32 << 20]);
     let mut stream = connect(&server);
-    stream.write_all(format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).unwrap();
+    stream
+        .write_all(format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+        .unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let mut received = Vec::new();
     let _ = stream.read_to_end(&mut received);
@@ -231,7 +236,7 @@ fn push(server: &TestServer, blob: &[u8]) -> String {
     let digest = crate::oci::Digest::sha256(blob).to_string();
     let mut stream = connect(server);
     let head = format!(
-        "POST /v2/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+        "POST /v2/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n",
         blob.len()
     );
@@ -246,7 +251,8 @@ fn push(server: &TestServer, blob: &[u8]) -> String {
 fn what_has_no_meaning_here_is_plain_text_and_never_a_page() {
     let server = server(short());
     for path in ["/", "/-/", "/index.html", "/v3/"] {
-        let answer = ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        let answer =
+            ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         assert_eq!(status_and_body(&answer), (404, "nothing is here\n"), "{path}");
         assert!(answer.contains("content-type: text/plain"), "{answer}");
     }

@@ -10,6 +10,7 @@ mod helm_provenance;
 mod helm_repository;
 mod helm_versions;
 mod oras;
+mod proxy;
 mod s3_costs;
 mod s3_fleet;
 

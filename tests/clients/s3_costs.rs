@@ -24,7 +24,8 @@ fn cheapest(costs: impl Iterator<Item = Counts>) -> Counts {
 }
 
 /// A later push writes the package (unless it rides along), and one commit for each of package, config, manifest and tag;
-/// the first push of a repository writes its marker before and after.
+/// the first push of a repository writes its marker before and after. As long as the namespace does not exist, each look at it
+/// is a read of commit 1 and a LIST.
 fn a_push_and_a_pull_cost_few_requests(helm: &Helm) {
     for (mode, head_checks, check) in [("shared", 4, 1), ("single", 0, 0)] {
         let double = double();
@@ -45,7 +46,8 @@ fn a_push_and_a_pull_cost_few_requests(helm: &Helm) {
                 cost("push", &|| drop(helm.push(&chart, &namespace)))
             };
             let first = push(0);
-            assert!(first.put <= creates + 2 && first.total() == first.put + first.get, "{first:?}");
+            assert!(first.put <= creates + 2 && first.list <= first.get && first.list <= 8, "{first:?}");
+            assert_eq!(first.total(), first.put + first.get + first.list);
             let later = cheapest((1..4).map(push));
             assert!(later.put <= creates && later.get <= head_checks, "{size} bytes: {later:?}");
             assert_eq!(later.total(), later.put + later.get);

@@ -2,6 +2,7 @@
 
 mod client;
 mod damage;
+mod damage_journal;
 mod failing;
 mod healing;
 mod kill;

@@ -117,12 +117,16 @@ async fn readiness_follows_the_store() {
     let store = Arc::new(Faulty::new(Memory::new()));
     let server = TestServer::over_store(store.clone()).await;
     let operations = server.operations();
-    let good = json!({"started": true, "accepting": true, "store": true, "writable": true});
+    let good =
+        json!({"started": true, "accepting": true, "store": true, "writable": true, "namespaces": true});
     assert_eq!(readiness(&operations).await, (200, good.clone()));
     for _ in 0..2 {
         store.set_partitioned(true);
         let checks = becomes(&operations, 503).await;
-        assert_eq!(checks, json!({"started": true, "accepting": true, "store": false, "writable": true}));
+        assert_eq!(
+            checks,
+            json!({"started": true, "accepting": true, "store": false, "writable": true, "namespaces": true})
+        );
         assert_status(&get(&operations, "/livez").await, 200);
         assert_status(&get(&operations, "/startupz").await, 200);
         assert!(get(&operations, "/metrics").await.text().contains("\ncharthouse_ready 0\n"));
@@ -142,11 +146,13 @@ async fn a_store_that_refuses_writes_is_told_and_stays_ready() {
     let push =
         |digest: &str| Request::post(format!("/v2/app/blobs/uploads/?digest={digest}")).body("content");
     assert_status(&server.send(push(&blob.digest)).await, 507);
-    let refusing = json!({"started": true, "accepting": true, "store": true, "writable": false});
+    let refusing =
+        json!({"started": true, "accepting": true, "store": true, "writable": false, "namespaces": true});
     assert_eq!(readiness(&operations).await, (200, refusing));
     store.heal();
     assert_status(&server.send(push(&blob.digest)).await, 201);
-    let good = json!({"started": true, "accepting": true, "store": true, "writable": true});
+    let good =
+        json!({"started": true, "accepting": true, "store": true, "writable": true, "namespaces": true});
     assert_eq!(readiness(&operations).await, (200, good));
 }
 
@@ -156,7 +162,8 @@ async fn a_server_that_drains_is_not_ready_at_once() {
     let operations = server.operations();
     assert_eq!(readiness(&operations).await.0, 200);
     server.drain();
-    let draining = json!({"started": true, "accepting": false, "store": true, "writable": true});
+    let draining =
+        json!({"started": true, "accepting": false, "store": true, "writable": true, "namespaces": true});
     assert_eq!(readiness(&operations).await, (503, draining));
     assert_status(&get(&operations, "/livez").await, 200);
 }

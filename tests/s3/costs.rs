@@ -41,6 +41,18 @@ async fn a_start_with_ten_thousand_tags_takes_eight_requests() {
     }
 }
 
+/// Commit 1 is not found, and a LIST shows that nothing else of the namespace is there either.
+#[tokio::test]
+async fn a_namespace_that_does_not_exist_takes_two_requests() {
+    let double = Double::start().await;
+    let bucket = bucket_of(&double).await;
+    let journals = Journals::open(bucket, Arc::new(SystemClock::default()), shared()).await.unwrap();
+    double.reset_counts();
+    assert!(journals.current(&Namespace::parse("team").unwrap()).await.unwrap().is_none());
+    let counts = double.counts();
+    assert_eq!((counts.get, counts.list, counts.total()), (1, 1, 2), "{counts:?}");
+}
+
 fn repository() -> RepositoryName {
     RepositoryName::parse("team/app").unwrap()
 }

@@ -86,7 +86,8 @@ impl Case {
             sleep(Duration::from_millis(50)).await;
         }
         println!("{outage:?}: back after {:?}", back.elapsed());
-        assert_eq!(self.double.counts().list, 0, "the state was kept: nothing was loaded again");
+        // One LIST may be of the namespace that does not exist, which was being loaded; loading `team` takes two.
+        assert!(self.double.counts().list <= 1, "the state was kept: nothing was loaded again");
         assert_eq!(self.push("2.0.0").await, 201);
         assert!(back.elapsed() < RECOVERY, "{outage:?}: pushes again after {:?}", back.elapsed());
         let tags = self.server.get("/v2/team/app/tags/list").await.json();

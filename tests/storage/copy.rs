@@ -20,7 +20,7 @@ use crate::support::server::Server;
 
 const REPOSITORIES: [&str; 4] = ["root-app", "team/app", "team/web", "team/sub/app"];
 
-pub(super) fn copy(arguments: &[&str]) -> Command {
+pub fn copy(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_charthouse"));
     command.args(["storage", "copy"]).args(arguments).env_clear().stdin(Stdio::null());
     command
@@ -51,7 +51,7 @@ fn serve(folder: &Path) -> Server {
     Server::where_noise_is_taken(&["--storage", text(folder)])
 }
 
-pub(super) fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

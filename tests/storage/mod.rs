@@ -1,4 +1,4 @@
 //! An operator's commands on whole stores, as the real binary runs them.
 
-mod copy;
+pub(crate) mod copy;
 mod s3;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use charthouse::backend::{Backend, Counted, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
-use charthouse::config::Settings;
-use charthouse::journal::{Journals, Mode, Options};
+use charthouse::config::{Anonymous, Settings};
+use charthouse::journal::{DamageCounts, DamageKind, Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
-use charthouse::registry::{DamageKind, Limits, Policy, Registry};
+use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::operations::{self, Operations};
 use charthouse::server::{RunningServer, Services, StorageCounts, start};
 use s3_double::Double;
@@ -77,6 +77,7 @@ pub struct TestServer {
     double: Option<Arc<Double>>,
     policy: Arc<Policy>,
     registry: Arc<Registry>,
+    damage: Arc<DamageCounts>,
 }
 
 impl TestServer {
@@ -126,6 +127,12 @@ impl TestServer {
         Self::over(store, Options::default(), Arc::new(policy)).await
     }
 
+    /// A server over memory with these settings, where packages need not be any.
+    pub async fn with_settings(settings: Settings) -> Self {
+        let (store, policy) = (Arc::new(Memory::new()), Arc::new(lenient()));
+        Self::over_with(store, Options::default(), policy, settings).await
+    }
+
     /// Starts the listener that tells about this server.
     pub fn operations(&self) -> Operations {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -153,7 +160,7 @@ impl TestServer {
 
     /// Whether damaged data objects or attached bodies were found.
     pub fn has_found_damage(&self) -> bool {
-        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.registry.damage_found(*kind) > 0)
+        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.damage.count(*kind) > 0)
     }
 
     /// Writes what a clean stop writes.
@@ -180,8 +187,17 @@ impl TestServer {
     }
 
     async fn over(store: Arc<dyn Backend>, options: Options, policy: Arc<Policy>) -> Self {
+        Self::over_with(store, options, policy, settings()).await
+    }
+
+    async fn over_with(
+        store: Arc<dyn Backend>,
+        options: Options,
+        policy: Arc<Policy>,
+        settings: Settings,
+    ) -> Self {
         let store = Counted::new(store);
-        let counts = StorageCounts { requests: store.requests(), http: None };
+        let requests = store.requests();
         let store: Arc<dyn Backend> = Arc::new(store);
         let (rules, of_registry) = (Arc::clone(&policy), Arc::clone(&policy));
         let storage = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
@@ -191,17 +207,18 @@ impl TestServer {
             let options = Options { policy: rules, ..options };
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
+            let damage = Arc::clone(journals.damage());
             let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
-            let mut services = Services::new(settings(), Arc::clone(&registry), handle, &*clock);
-            services.storage = counts;
+            let mut services = Services::new(settings, Arc::clone(&registry), handle, &*clock);
+            services.storage = StorageCounts { requests, http: None, damage: Arc::clone(&damage) };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
-            (services, registry)
+            (services, registry, damage)
         });
-        let (services, registry) = opening.await.expect("the store opens");
+        let (services, registry, damage) = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
         let (addr, storage) = (running.addr(), Some(storage));
-        Self { addr, running, storage, folder: None, double: None, policy, registry }
+        Self { addr, running, storage, folder: None, double: None, policy, registry, damage }
     }
 
     /// The reply to `request`; panics when the server gives none.
@@ -245,10 +262,12 @@ pub fn shared() -> Options {
     Options { mode: Mode::Shared, ..Options::default() }
 }
 
-fn settings() -> Settings {
+/// Those of a server that answers under any name, and behind a proxy.
+pub fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.server.listen.set_port(0);
     settings.server.workers = 2;
+    settings.auth.anonymous = Some(Anonymous::Write);
     settings
 }
 

@@ -86,7 +86,7 @@ impl Request {
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.has("host") {
-            head.push_str("Host: registry.test\r\n");
+            head.push_str("Host: localhost\r\n");
         }
         for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {value}\r\n");
@@ -334,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_goes_out_as_written_and_a_chunked_reply_is_joined() {
         let request = Request::put("/a%2e/..//b?x=%00", "body").header("X-Test", "1").header("x-test", "2");
-        let wire = "PUT /a%2e/..//b?x=%00 HTTP/1.1\r\nHost: registry.test\r\nX-Test: 1\r\nx-test: 2\r\n\
+        let wire = "PUT /a%2e/..//b?x=%00 HTTP/1.1\r\nHost: localhost\r\nX-Test: 1\r\nx-test: 2\r\n\
                     Content-Length: 4\r\n\r\nbody";
         let reply = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: 1\r\na: 2\r\n\
                       Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Decision, append};
 use crate::clock::Timestamp;
+use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{BodiesOp, EraseOp, FenceOp, Op, PurgeOp, ReapOp, RequireOp, RulesOp};
 use crate::journal::proposal::Refusal;
 use crate::journal::state::State;
@@ -49,7 +50,8 @@ pub(super) fn erase(state: &State, op: &EraseOp) -> Decision {
 
 /// What can still go, if the collector follows the rules that the namespace has.
 pub(super) fn reap(state: &State, op: &ReapOp) -> Decision {
-    if op.rules.as_deref() != state.rules.as_ref().map(|mark| &*mark.hash) {
+    let is_in_force = op.rules.as_deref() == state.rules.as_ref().map(|mark| &*mark.hash);
+    if !is_in_force && holds(FoldRule::OneRuleForAll) {
         return Decision::Refuse(Refusal::OtherRules);
     }
     let mut op = op.clone();

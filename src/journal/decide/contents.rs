@@ -2,6 +2,7 @@
 
 use super::{Decision, RENEW_IDLE, append, is_referenced, is_retained, may_name};
 use crate::clock::Timestamp;
+use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{BlobOp, MountOp, Op, UnlinkOp};
 use crate::journal::proposal::{Body, Draft, Refusal};
 use crate::journal::state::State;
@@ -57,7 +58,8 @@ pub(super) fn mount(
 /// A push of what the repository holds. If a collector could take it for old, its age begins anew.
 fn held(state: &State, repository: &RepositoryName, digest: &Digest, now: Timestamp) -> Decision {
     let since = state.repository(repository).and_then(|r| r.blobs.get(digest)).copied().unwrap_or_default();
-    if is_referenced(state, repository, digest) || since.plus(RENEW_IDLE) >= now {
+    let is_young = since.plus(RENEW_IDLE) >= now || !holds(FoldRule::UploadRenews);
+    if is_referenced(state, repository, digest) || is_young {
         return Decision::Unchanged;
     }
     append(mount_op(repository, digest, repository))

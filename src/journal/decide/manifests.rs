@@ -17,8 +17,12 @@ pub(super) fn manifest(state: &State, new: &NewManifest, deciding: Deciding<'_>)
         Err(refusal) => return Decision::Refuse(refusal),
     };
     match state.manifest(&new.repository, &new.digest) {
-        Some(entry) if is_same(state, entry, new) && !is_aging(state, entry, new, deciding.now) => {
-            tags_only(state, new, &tags, deciding.now)
+        // Its age is renewed by another copy of it, if there is one to name.
+        Some(entry) if is_same(state, entry, new) => {
+            match is_aging(state, entry, new, deciding.now) && is_nameable(state, new) {
+                true => bring_manifest(state, new, &tags, deciding.now),
+                false => tags_only(state, new, &tags, deciding.now),
+            }
         }
         _ if !new.body.is_whole(&new.digest) => {
             Decision::Refuse(Refusal::ManifestUnknown(new.digest.clone()))
@@ -92,6 +96,10 @@ fn missing_reference(state: &State, new: &NewManifest) -> Option<Refusal> {
 /// A manifest is its bytes and its media type: the same bytes under another type replace it.
 fn is_same(state: &State, entry: &ManifestEntry, new: &NewManifest) -> bool {
     entry.manifest.media_type == new.media_type && !state.is_damaged(&entry.manifest.extents)
+}
+
+fn is_nameable(state: &State, new: &NewManifest) -> bool {
+    new.body.is_whole(&new.digest) && may_name(state, &new.body)
 }
 
 /// Whether a collector could take a manifest for old that is pushed again without a tag.

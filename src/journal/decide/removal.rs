@@ -1,6 +1,7 @@
 //! Decisions on what takes content away, and on what brings it back.
 
 use super::{Decision, append, fixed_tag, is_referenced, is_retained};
+use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{DeleteOp, DropOp, Op, RestoreOp, UntagOp, Was};
 use crate::journal::policy::TagPolicy;
 use crate::journal::proposal::Refusal;
@@ -62,6 +63,7 @@ pub(super) fn restore(state: &State, op: &RestoreOp) -> Decision {
     }
     match state.restorable(op) {
         Ok(_) => append(Op::Restore(op.clone())),
+        Err(_) if !holds(FoldRule::RestoreIsCheckedAgain) => append(Op::Restore(op.clone())),
         Err(reason) => Decision::Refuse(Refusal::NotRestorable(reason)),
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::At;
+use super::rules::{FoldRule, holds};
 use crate::clock::Timestamp;
 use crate::journal::op::{DropOp, FenceOp, PurgeOp, ReapOp, RulesOp, UndoKey};
-use crate::journal::state::{RulesMark, State, created_at};
+use crate::journal::state::{Repository, RulesMark, State, created_at};
+use crate::journal::undo::Removal;
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// A fence stays this far behind the time of its commit.
@@ -16,7 +18,8 @@ impl State {
     /// The collector validated each entry, but ops between its look and this commit may have brought references or other
     /// deletions: what is in use again, or was deleted again, is passed over.
     pub(super) fn fold_reap(&mut self, op: &ReapOp, at: &At) {
-        if op.rules.as_deref() != self.rules.as_ref().map(|mark| &*mark.hash) {
+        let is_in_force = op.rules.as_deref() == self.rules.as_ref().map(|mark| &*mark.hash);
+        if !is_in_force && holds(FoldRule::OneRuleForAll) {
             return;
         }
         for (name, key, seq) in &op.undo {
@@ -45,21 +48,19 @@ impl State {
         let Some(repository) = self.repository(name) else { return false };
         let Some(entry) = repository.manifests.get(digest) else { return false };
         let is_there = |subject: &Digest| {
-            repository.manifests.contains_key(subject) || repository.undo.manifests.contains_key(subject)
+            let waits = repository.undo.manifests.contains_key(subject);
+            repository.manifests.contains_key(subject) || (waits && holds(FoldRule::SubjectKeepsReferrers))
         };
         let is_idle = !entry.ever_tagged && entry.tags == 0 && entry.since < before;
-        let is_needed = repository.references.contains_key(digest)
-            || repository.retained.contains_key(digest)
-            || entry.manifest.subject.as_ref().is_some_and(is_there);
-        is_idle && !is_needed
+        let is_needed = repository.needs(digest) || entry.manifest.subject.as_ref().is_some_and(is_there);
+        (is_idle && !is_needed) || !holds(FoldRule::ReapIsCheckedAgain)
     }
 
     /// Whether no manifest refers to a blob, visible or restorable, and so since before `before`.
     pub fn may_reap_blob(&self, name: &RepositoryName, digest: &Digest, before: Timestamp) -> bool {
         let Some(repository) = self.repository(name) else { return false };
-        let is_needed =
-            repository.references.contains_key(digest) || repository.retained.contains_key(digest);
-        repository.blobs.get(digest).is_some_and(|since| *since < before) && !is_needed
+        let is_old = repository.blobs.get(digest).is_some_and(|since| *since < before);
+        (is_old && !repository.needs(digest)) || !holds(FoldRule::ReapIsCheckedAgain)
     }
 
     /// Whether a deletion by commit `seq`, and no later one, is from before `before`, and nothing that can be restored
@@ -72,10 +73,13 @@ impl State {
             UndoKey::Blob(digest) => repository.undo.blobs.get(digest).map(|entry| &entry.removal),
         };
         let is_needed = match key {
-            UndoKey::Manifest(digest) | UndoKey::Blob(digest) => repository.retained.contains_key(digest),
+            UndoKey::Manifest(digest) | UndoKey::Blob(digest) => repository.retains(digest),
             UndoKey::Tag(_) => false,
         };
-        removal.is_some_and(|removal| removal.seq == seq && removal.time < before) && !is_needed
+        let is_meant = |removal: &Removal| removal.seq == seq && removal.time < before;
+        let is_meant =
+            removal.is_some_and(|removal| is_meant(removal) || !holds(FoldRule::UndoReapNamesItsDeletion));
+        is_meant && !is_needed
     }
 
     fn drop_undo(&mut self, name: &RepositoryName, key: &UndoKey, at: &At) {
@@ -155,5 +159,16 @@ impl State {
         undo.manifests.keys().for_each(|digest| self.drop_waiting_manifest(name, digest, at));
         undo.tags.keys().for_each(|tag| self.drop_waiting_tag(name, tag));
         undo.blobs.keys().for_each(|digest| self.drop_waiting_blob(name, digest, at));
+    }
+}
+
+impl Repository {
+    /// Whether a manifest refers to `digest` that is visible or can be restored.
+    fn needs(&self, digest: &Digest) -> bool {
+        self.references.contains_key(digest) || self.retains(digest)
+    }
+
+    fn retains(&self, digest: &Digest) -> bool {
+        self.retained.contains_key(digest) && holds(FoldRule::RetainedIsNotReaped)
     }
 }

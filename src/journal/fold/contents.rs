@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::At;
+use super::rules::{FoldRule, holds};
 use crate::journal::op::{BlobOp, MountOp, OpExtent, UnlinkOp};
 use crate::journal::state::{Content, Extent, State};
 use crate::journal::undo::UndoBlob;
@@ -44,13 +45,13 @@ impl State {
     fn hold(&mut self, name: &RepositoryName, digest: &Digest, at: &At) {
         let repository = self.populate(name, at);
         if let Some(since) = repository.blobs.get_mut(digest) {
-            if !repository.references.contains_key(digest) {
+            if !repository.references.contains_key(digest) && holds(FoldRule::UploadRenews) {
                 *since = at.time;
             }
             return;
         }
         repository.blobs.insert(digest.clone(), at.time);
-        let was_waiting = repository.undo.blobs.remove(digest).is_some();
+        let was_waiting = holds(FoldRule::PushTakesUndoOut) && repository.undo.blobs.remove(digest).is_some();
         self.entries += u64::from(!was_waiting);
         self.change_content(digest, at, |content| {
             content.holders += 1;
@@ -65,8 +66,9 @@ impl State {
             // What can be restored needs it: that has to go for good first.
             return;
         }
+        let keep = !now || !holds(FoldRule::NowDropsUndo);
         if repository.blobs.contains_key(digest) && !repository.references.contains_key(digest) {
-            self.lose_blob(name, digest, !now, at);
+            self.lose_blob(name, digest, keep, at);
         } else if *now && repository.undo.blobs.contains_key(digest) {
             self.drop_waiting_blob(name, digest, at);
         }

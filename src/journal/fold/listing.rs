@@ -9,21 +9,19 @@ use crate::oci::{Digest, RepositoryName, Tag};
 
 impl State {
     /// Brings the release of `tag` in line with what it points to now, if anything. A version keeps its time for as long
-    /// as it has the same package and signature, in whichever manifest.
-    pub(super) fn list(&mut self, name: &RepositoryName, tag: &Tag, at: &At) {
+    /// as it `keeps_content`, in whichever manifest.
+    pub(super) fn list(&mut self, name: &RepositoryName, tag: &Tag, keeps_content: bool, at: &At) {
         let repository = self.repository_mut(name);
         let known = repository.releases.get(tag);
-        let Some(chart) = repository.listed_chart(tag).cloned() else {
+        if repository.listed_chart(tag).is_none() {
             if repository.releases.remove(tag).is_some() {
                 self.totals.versions -= 1;
                 self.revise_index(name, at);
             }
             return;
-        };
-        let same = |known: &&Release| {
-            known.chart.package == chart.package && known.chart.provenance == chart.provenance
-        };
-        let since = known.filter(same).map(|known| Revision { seq: known.seq, time: known.since });
+        }
+        let known = known.filter(|_| keeps_content);
+        let since = known.map(|known| Revision { seq: known.seq, time: known.since });
         self.list_since(name, tag, since.unwrap_or(at.revision()), at);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::At;
 use super::contents::is_complete;
+use super::rules::{FoldRule, holds};
 use crate::journal::op::{DeleteOp, ManifestOp};
 use crate::journal::state::{Manifest, ManifestEntry, State};
 use crate::journal::undo::{RemovedTag, UndoManifest, UndoTag};
@@ -70,7 +71,8 @@ impl State {
         }
         let tags: Vec<Tag> = repository.tags_of(&op.digest).map(|(tag, _)| tag.clone()).collect();
         self.release_body(&old.manifest, at);
-        tags.iter().for_each(|tag| self.list(&op.repository, tag, at));
+        let keeps_content = *old.manifest.references == *op.references;
+        tags.iter().for_each(|tag| self.list(&op.repository, tag, keeps_content, at));
     }
 
     fn bring_manifest(&mut self, op: &ManifestOp, manifest: Manifest, at: &At) {
@@ -81,7 +83,9 @@ impl State {
         let entry = ManifestEntry { manifest, tags: 0, ever_tagged: false, since: at.time };
         repository.manifests.insert(digest.clone(), entry);
         self.entries += 1;
-        if let Some(waiting) = self.take_waiting_manifest(name, digest) {
+        if holds(FoldRule::PushTakesUndoOut)
+            && let Some(waiting) = self.take_waiting_manifest(name, digest)
+        {
             self.keep_tags_of(name, &waiting, |_| true);
             self.count_down(&waiting.manifest.extents, at);
         }
@@ -95,8 +99,8 @@ impl State {
             return;
         }
         let tags = repository.tags_of(digest).map(|(tag, _)| tag.clone()).collect();
-        self.lose_manifest(name, digest, tags, !now, at);
-        if *now {
+        self.lose_manifest(name, digest, tags, !now || !holds(FoldRule::NowDropsUndo), at);
+        if *now && holds(FoldRule::NowDropsUndo) {
             self.drop_waiting_manifest(name, digest, at);
         }
         self.note_if_empty(name);
@@ -126,11 +130,16 @@ impl State {
         }
         // A signature is kept for as long as what it signs was visible a while ago.
         let referrers = repository.referrers.get(digest).cloned().unwrap_or_default();
-        referrers.iter().for_each(|referrer| repository.renew_age(referrer, at));
+        if holds(FoldRule::SubjectKeepsReferrers) {
+            referrers.iter().for_each(|referrer| repository.renew_age(referrer, at));
+        }
         self.totals.live = self.totals.live.wrapping_sub(manifest.size);
         self.entries -= 1;
         if keep {
             self.repository_mut(name).retain(&manifest);
+            if !holds(FoldRule::RetainedDataIsCounted) {
+                self.count_down(&manifest.extents, at);
+            }
             self.entries += 1 + tags.len() as u64;
             self.totals.waiting = self.totals.waiting.wrapping_add(manifest.size);
             let entry = UndoManifest { manifest, ever_tagged, tags, removal: at.removal() };

@@ -11,6 +11,7 @@ mod listing;
 mod manifests;
 mod references;
 mod restore;
+pub mod rules;
 mod tags;
 
 pub(super) use contents::is_of_nothing;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::At;
+use super::rules::{FoldRule, holds};
 use crate::journal::op::RestoreOp;
 use crate::journal::state::{ManifestEntry, State, TagEntry};
 use crate::journal::undo::{RemovedTag, UndoManifest};
@@ -25,7 +26,11 @@ pub enum NotRestorable {
 
 impl State {
     pub(super) fn fold_restore(&mut self, op: &RestoreOp, at: &At) {
-        let Ok(tags) = self.restorable(op) else { return };
+        let tags = match self.restorable(op) {
+            Ok(tags) => tags,
+            Err(_) if holds(FoldRule::RestoreIsCheckedAgain) => return,
+            Err(_) => Vec::new(),
+        };
         for (name, digest, _) in &op.blobs {
             self.restore_blob(name, digest, at);
         }
@@ -65,7 +70,8 @@ impl State {
                 return Err(NotRestorable::Gone(digest.to_string().into()));
             };
             let is_back = |of: &&Digest| self.holds(name, of) || back.contains(&(name, *of));
-            if let Some(missing) = entry.manifest.references.iter().find(|of| !is_back(of)) {
+            let missing = entry.manifest.references.iter().find(|of| !is_back(of));
+            if let Some(missing) = missing.filter(|_| holds(FoldRule::RestoreIsComplete)) {
                 return Err(NotRestorable::Incomplete(missing.clone()));
             }
             back.insert((name, digest));
@@ -80,7 +86,8 @@ impl State {
     ) -> Result<RemovedTag, NotRestorable> {
         let gone = || NotRestorable::Gone(tag.to_string().into());
         let held = self.tag(name, tag).map(|entry| &entry.digest);
-        if let Some(held) = held.filter(|held| *held != digest) {
+        let is_taken = |held: &&Digest| *held != digest && holds(FoldRule::RestoreLeavesTakenTags);
+        if let Some(held) = held.filter(is_taken) {
             return Err(NotRestorable::Taken(name.clone(), tag.clone(), held.clone()));
         }
         if self.manifest(name, digest).is_none() && !back.contains(&(name, digest)) {
@@ -132,7 +139,7 @@ impl State {
         let repository = self.populate(name, at);
         let forgotten = repository.undo.take_tag(tag).is_some();
         let is_free = !repository.tags.contains_key(tag);
-        if is_free {
+        if is_free || !holds(FoldRule::RestoreLeavesTakenTags) {
             if let Some(manifest) = repository.manifests.get_mut(&entry.digest) {
                 manifest.tags += 1;
                 manifest.ever_tagged = true;

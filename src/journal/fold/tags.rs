@@ -32,6 +32,9 @@ impl State {
             TagEntry { digest: digest.clone(), seq: at.seq, time: at.time, by, was, listed, restored: None };
         repository.tags.insert(tag.clone(), entry);
         let forgotten = repository.undo.take_tag(tag).is_some();
+        // Helm writes the time of a file into its manifests: config and layers tell whether the content is the same.
+        let references = |digest| repository.manifests.get(digest).map(|entry| &entry.manifest.references);
+        let keeps_content = old.as_ref().is_some_and(|old| references(&old.digest) == references(&digest));
         if moves {
             if let Some(entry) = repository.manifests.get_mut(&digest) {
                 entry.tags += 1;
@@ -45,7 +48,7 @@ impl State {
         let relists = moves || old.as_ref().is_some_and(|old| old.listed != listed);
         self.entries = self.entries + u64::from(old.is_none()) - u64::from(forgotten);
         if relists {
-            self.list(name, tag, at);
+            self.list(name, tag, keeps_content, at);
         }
     }
 
@@ -71,7 +74,7 @@ impl State {
         let release = repository.releases.get(tag);
         let release = release.map(|release| Revision { seq: release.seq, time: release.since });
         self.entries -= 1;
-        self.list(name, tag, at);
+        self.list(name, tag, false, at);
         Some(RemovedTag { entry, release, yank })
     }
 }

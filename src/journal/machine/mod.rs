@@ -8,13 +8,14 @@ mod loader;
 mod rules;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::damage::DamageKind;
 use super::error::{JournalError, ProposeError};
 use super::fold::FoldError;
 use super::keys;
@@ -32,6 +33,10 @@ use writer::{Waiting, Writer};
 
 /// How long a request may wait for the store before it is answered that the store is unavailable.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long a namespace whose journal cannot be read is refused without looking again. A load that takes longer is
+/// repeated after the time that it took, so that it does not go on all the time.
+pub const REFUSAL_LASTS: Duration = Duration::from_secs(5);
 
 /// Names an outstanding request to the store, or a timer.
 pub type Ticket = u64;
@@ -133,6 +138,7 @@ pub enum Mode {
 #[derive(Clone)]
 pub struct Setup {
     pub namespace: Namespace,
+    /// The id that `prev` of commit 1 is: that of the store, or of the one whose history it goes on with.
     pub store: Uuid,
     pub mode: Mode,
     /// This process.
@@ -150,6 +156,10 @@ pub struct Machine {
     phase: Phase,
     writer: Writer,
     check: HeadCheck,
+    /// Why the namespace was refused last, until it is in order again.
+    refusal: Option<JournalError>,
+    /// Damaged checkpoints that the load has found, until the driver takes them.
+    damaged_checkpoints: Vec<Key>,
 }
 
 enum Phase {
@@ -157,8 +167,13 @@ enum Phase {
     New,
     Loading(Box<Loader>),
     Serving,
-    /// The history cannot be read: nothing is answered but this.
+    /// The load failed, or the process must end: nothing is answered but this.
     Failed(JournalError),
+    /// The journal cannot be read: nothing is answered but this until `again`, when it is loaded anew.
+    Refused {
+        error: JournalError,
+        again: Duration,
+    },
 }
 
 /// What the parts of the machine share.
@@ -172,6 +187,12 @@ struct Core {
     last_ticket: Ticket,
     /// Answers that wait until no replica serves the deleted content any more.
     late: BTreeMap<Ticket, (Vec<Id>, Outcome)>,
+    /// A commit is missing that was there once.
+    has_gap: bool,
+    /// Alarms since the namespace was last in order: while it is refused nothing is told twice.
+    told: BTreeSet<String>,
+    /// What was found damaged, until the driver takes it.
+    damage: Vec<DamageKind>,
     actions: Vec<Action>,
 }
 
@@ -191,9 +212,13 @@ impl Machine {
             tail: Tail::default(),
             last_ticket: 0,
             late: BTreeMap::new(),
+            has_gap: false,
+            told: BTreeSet::new(),
+            damage: Vec::new(),
             actions: Vec::new(),
         };
-        Self { core, phase: Phase::New, writer: Writer::default(), check: HeadCheck::default() }
+        let (writer, check) = Default::default();
+        Self { core, phase: Phase::New, writer, check, refusal: None, damaged_checkpoints: Vec::new() }
     }
 
     pub fn on(&mut self, event: Event) -> Vec<Action> {
@@ -232,6 +257,22 @@ impl Machine {
         matches!(self.phase, Phase::Serving)
     }
 
+    /// Whether the namespace is refused, because its journal cannot be read; also while it is loaded again to see.
+    pub fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// What was found damaged since this was last called.
+    pub fn take_damage(&mut self) -> Vec<DamageKind> {
+        std::mem::take(&mut self.core.damage)
+    }
+
+    /// The checkpoints that are damaged, once the namespace is loaded without them. They are only a cache, so they may be
+    /// deleted: otherwise one of them stays the newest until a later one is written.
+    pub fn take_damaged_checkpoints(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.damaged_checkpoints)
+    }
+
     /// Whether nobody waits for anything, so that the machine may be dropped.
     pub fn is_idle(&self) -> bool {
         !matches!(self.phase, Phase::Loading(_))
@@ -240,13 +281,15 @@ impl Machine {
             && self.core.late.is_empty()
     }
 
-    /// Whether there is nothing to keep when the machine is idle: it failed, or the namespace does not exist.
+    /// Whether there is nothing to keep when the machine is idle: it failed, or the namespace does not exist. One that is
+    /// refused is kept, so that not every request loads it again.
     pub fn is_spent(&self) -> bool {
-        !self.is_serving() || self.core.state.seq == 0
+        !self.is_refused() && (!self.is_serving() || self.core.state.seq == 0)
     }
 
     fn propose(&mut self, id: Id, proposal: Proposal) -> Result<(), JournalError> {
-        if let Phase::Failed(error) = &self.phase {
+        self.end_refusal();
+        if let Phase::Failed(error) | Phase::Refused { error, .. } = &self.phase {
             let result = Err(ProposeError::Journal(error.clone()));
             self.core.act(Action::Answer { id, result });
             return Ok(());
@@ -257,8 +300,9 @@ impl Machine {
     }
 
     fn confirm(&mut self, id: Id, within: Duration) -> Result<(), JournalError> {
+        self.end_refusal();
         match &self.phase {
-            Phase::Failed(error) => {
+            Phase::Failed(error) | Phase::Refused { error, .. } => {
                 let result = Err(error.clone());
                 self.core.act(Action::Confirmed { id, result, fresh: true });
             }
@@ -271,12 +315,22 @@ impl Machine {
         Ok(())
     }
 
+    /// When a refusal has lasted long enough the namespace is loaded again: an operator may have restored it.
+    fn end_refusal(&mut self) {
+        if matches!(self.phase, Phase::Refused { again, .. } if self.core.now() >= again) {
+            self.phase = Phase::New;
+        }
+    }
+
     fn store_answered(&mut self, event: Event) -> Result<(), JournalError> {
         match &mut self.phase {
-            Phase::New | Phase::Failed(_) => Ok(()),
+            Phase::New | Phase::Failed(_) | Phase::Refused { .. } => Ok(()),
             Phase::Loading(loader) => match loader.on(&mut self.core, event)? {
                 Progress::Waiting => Ok(()),
                 Progress::Loaded { last_read, sent } => {
+                    self.damaged_checkpoints = loader.take_damaged();
+                    self.core.told.clear();
+                    self.refusal = None;
                     self.phase = Phase::Serving;
                     self.core.confirm(sent);
                     self.loaded(last_read)
@@ -337,9 +391,9 @@ impl Machine {
     }
 
     fn fail(&mut self, error: JournalError) {
-        if matches!(error, JournalError::Broken(_)) {
-            let namespace = self.core.setup.namespace.as_str();
-            self.core.act(Action::Alarm(format!("namespace {namespace:?} is refused: {error}")));
+        if error.is_refusal() {
+            self.raise_alarm(&error);
+            self.refusal = Some(error.clone());
         }
         if matches!(error, JournalError::Foreign(_)) {
             self.core.act(Action::Stop(error.to_string()));
@@ -350,7 +404,33 @@ impl Machine {
         for id in self.writer.take_all() {
             self.core.act(Action::Answer { id, result: Err(ProposeError::Journal(error.clone())) });
         }
-        self.phase = Phase::Failed(error);
+        self.phase = match self.refusal.clone().filter(|_| !matches!(error, JournalError::Foreign(_))) {
+            Some(refusal) => self.refuse(refusal),
+            None => Phase::Failed(error),
+        };
+    }
+
+    fn raise_alarm(&mut self, error: &JournalError) {
+        let kind = match (error, std::mem::take(&mut self.core.has_gap)) {
+            (JournalError::Newer(_), _) => None,
+            (_, true) => Some(DamageKind::Gap),
+            (_, false) => Some(DamageKind::Commit),
+        };
+        let namespace = self.core.setup.namespace.as_str();
+        self.core.alarm(kind, format!("namespace {namespace:?} is refused: {error}"));
+    }
+
+    /// Forgets everything but the reason.
+    fn refuse(&mut self, error: JournalError) -> Phase {
+        let took = match &self.phase {
+            Phase::Loading(loader) => loader.age(&self.core),
+            _ => Duration::ZERO,
+        };
+        self.check = HeadCheck::default();
+        self.core.state = Arc::new(State::empty(self.core.setup.store));
+        self.core.confirmed = None;
+        self.core.tail = Tail::default();
+        Phase::Refused { error, again: self.core.now() + REFUSAL_LASTS.max(took) }
     }
 }
 
@@ -361,6 +441,14 @@ impl Core {
 
     fn act(&mut self, action: Action) {
         self.actions.push(action);
+    }
+
+    /// Tells an operator, once, and counts the damage.
+    fn alarm(&mut self, kind: Option<DamageKind>, text: String) {
+        if self.told.insert(text.clone()) {
+            self.act(Action::Alarm(text));
+            self.damage.extend(kind);
+        }
     }
 
     fn ticket(&mut self) -> Ticket {

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::collector::{drop_some, restore};
 use super::random::Random;
 use crate::journal::op::{BodiesOp, Crc32c};
 use crate::journal::proposal::{Body, Change, NewManifest, Piece};
-use crate::journal::state::State;
+use crate::journal::state::{Extent, State};
 use crate::oci::{
     Condition, Digest, EtagSet, MediaType, Namespace, OCI_INDEX, OCI_MANIFEST, RepositoryName, Tag,
 };
@@ -36,12 +37,13 @@ pub fn namespace() -> Namespace {
     UNIVERSE.repositories[0].namespace()
 }
 
-/// A change that a client may ask for; data objects it names get an id from `fresh`.
-pub fn any_change(random: &mut Random, state: &State, fresh: impl FnOnce() -> Uuid) -> Change {
+/// A change that a client may ask for, `removals` of a thousand times one that removes or restores; data objects it names get an id from `fresh`.
+pub fn any_change(random: &mut Random, removals: u32, state: &State, fresh: impl FnOnce() -> Uuid) -> Change {
     let universe = &*UNIVERSE;
     let [first, second] = &universe.repositories;
     let repository = if random.chance(750) { first } else { second }.clone();
-    match random.below(100) {
+    let kind = if random.chance(removals) { 80 + random.below(20) } else { random.below(100) };
+    match kind {
         0..25 => {
             let (bytes, digest) = random.pick(&universe.blobs).clone();
             let content = if random.chance(500) { Body::attached(bytes) } else { stored(&bytes, fresh()) };
@@ -66,14 +68,27 @@ pub fn any_change(random: &mut Random, state: &State, fresh: impl FnOnce() -> Uu
                 now: random.chance(100),
             }
         }
-        89..98 => {
+        89..91 => restore(state, random).unwrap_or(Change::Require(1)),
+        91 => {
+            let (tag, reason) = (random.pick(&universe.tags).clone(), Some("bad".into()));
+            match random.chance(700) {
+                true => Change::Yank { repository, tag, reason, instead: None },
+                false => Change::Unyank { repository, tag },
+            }
+        }
+        92 if random.chance(300) => drop_some(state, random),
+        92..98 => {
             let digest = random.pick(&universe.blobs).1.clone();
             Change::Unlink { repository, digest, now: random.chance(100) }
         }
         _ => {
             let live: Vec<Uuid> = state.objects.keys().copied().collect();
             let object = if live.is_empty() { Uuid::nil() } else { *random.pick(&live) };
-            Change::Damaged(BodiesOp { objects: vec![object], bodies: Vec::new() })
+            let attached = |extent: &Extent| extent.attached().map(|(seq, at)| (seq, at, extent.length));
+            let bodies: Vec<_> = state.all_extents().filter_map(attached).collect();
+            let bodies = bodies.get(random.below(bodies.len() + 1)).copied().into_iter().collect();
+            let op = BodiesOp { objects: vec![object], bodies };
+            if random.chance(600) { Change::Damaged(op) } else { Change::Sound(op) }
         }
     }
 }

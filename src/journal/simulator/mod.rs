@@ -4,10 +4,13 @@
 //! `CHARTHOUSE_SIM_SEEDS=100000 cargo test simulator` runs more seeds, `CHARTHOUSE_SIM_SEED=42` replays one.
 
 mod clients;
+mod collector;
+mod fold_mutants;
 mod mutants;
 mod observer;
 #[cfg(feature = "s3")]
 mod over_s3;
+mod promises;
 mod random;
 mod replica;
 mod scripted;

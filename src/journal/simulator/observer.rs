@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::clients::objects;
+use super::promises::Promises;
 use super::replica::MAX_STALENESS;
 use crate::clock::Timestamp;
 use crate::journal::AllLoose;
@@ -19,7 +20,7 @@ use crate::journal::machine::{Id, Outcome};
 use crate::journal::op::{FoldedOp, Op, OpExtent};
 use crate::journal::proposal::{Change, Decision, Refusal};
 use crate::journal::recount;
-use crate::journal::state::State;
+use crate::journal::state::{State, created_at};
 use crate::oci::EtagSet;
 
 /// What went wrong, in words.
@@ -36,6 +37,7 @@ pub struct Observer {
     /// The newest commit that somebody was told of, and the newest deletion that was acknowledged.
     known: u64,
     deleted: u64,
+    promises: Promises,
 }
 
 struct Committed {
@@ -82,6 +84,7 @@ impl Observer {
             proposals: BTreeMap::new(),
             known: 0,
             deleted: 0,
+            promises: Promises::default(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Observer {
         self.moments.truncate(self.commits[seq as usize].moment + 1);
         self.proposals.clear();
         (self.known, self.deleted) = (self.known.min(seq), self.deleted.min(seq));
+        self.promises = Promises::default();
     }
 
     /// A create of commit `seq` took effect.
@@ -138,7 +142,9 @@ impl Observer {
             let unfolded: Vec<Op> = ops.iter().map(|folded| folded.op.clone()).collect();
             proposal.is_in(id, seq, time, &state, &unfolded)?;
             for FoldedOp { op, by, call } in ops {
+                let before = state.clone();
                 state.apply(&op, &At { seq, time, attachments, by, call });
+                self.promises.check(&before, &op, &state, time)?;
             }
             self.moments.push(state.clone());
         }
@@ -198,13 +204,30 @@ impl Observer {
 
     /// The head at the time `age` before the arrival; clocks run up to 4 % too slow.
     fn head_before(&self, arrival: Arrival, age: Duration) -> u64 {
-        let oldest = arrival.at.saturating_sub(age.mul_f64(1.05).as_micros() as u64);
-        let then = self.commits.iter().take_while(|commit| commit.at <= oldest).count() as u64;
+        self.head_at(arrival.at.saturating_sub(age.mul_f64(1.05).as_micros() as u64))
+    }
+
+    /// The head at a moment.
+    pub fn head_at(&self, moment: u64) -> u64 {
+        let then = self.commits.iter().take_while(|commit| commit.at <= moment).count() as u64;
         then.saturating_sub(1)
     }
 
     pub fn answered(&mut self, id: Id, result: &Result<Outcome, ProposeError>) -> Result<(), Violation> {
         let Some(proposal) = self.proposals.get_mut(&id) else { return Ok(()) };
+        if let (
+            Ok(outcome),
+            Change::Blob { repository, digest, .. } | Change::Mount { repository, digest, .. },
+        ) = (result, &proposal.change)
+        {
+            // What changed is acknowledged from its commit on; later ones may be in the answer.
+            let seq = proposal.commit.filter(|_| outcome.changed).unwrap_or(outcome.state.seq);
+            let time = self.commits.get(seq as usize).map(|commit| commit.state.time);
+            self.promises.acknowledged(repository, digest, time.unwrap_or_default());
+        }
+        // So much time passed meanwhile that a fence came between.
+        let fence = self.commits.last().map(|commit| commit.state.fence).unwrap_or_default();
+        let is_fenced = objects(&proposal.change).iter().any(|id| created_at(id) < fence);
         match result {
             Ok(Outcome { changed: true, state }) => {
                 let seq = proposal
@@ -224,7 +247,7 @@ impl Observer {
                 return Ok(());
             }
             Err(ProposeError::Unknown) => return Ok(()),
-            Err(ProposeError::Refused(Refusal::UploadExpired)) if proposal.fresh => {
+            Err(ProposeError::Refused(Refusal::UploadExpired)) if proposal.fresh && !is_fenced => {
                 return Err(format!("{id} was refused for its age, but its data is new"));
             }
             _ => proposal.fate = Fate::Without,

@@ -52,6 +52,10 @@ impl Store {
         self.objects.get(key)
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.objects.keys()
+    }
+
     pub fn remove(&mut self, key: &Key) {
         self.objects.remove(key);
         if let Some(service) = &mut self.service {

@@ -26,6 +26,13 @@ pub struct Weather {
     pub checkpoint: u32,
     /// Data that nothing names any more is deleted, or soon will be.
     pub sweep: u32,
+    /// A collector looks, or proposes what it saw; hours or days pass.
+    pub collect: u32,
+    /// Removals and restores among the changes, beside those that come anyway.
+    pub removals: u32,
+    pub quiet: u32,
+    /// One replica has other removal rules.
+    pub two_rules: bool,
     /// Of checkpoints.
     pub corrupt: u32,
     /// Reads among what clients ask for, and requests that come several at a time.
@@ -49,6 +56,8 @@ impl Weather {
         let (crash, forget, stall) = (often(15), often(20), often(15));
         let (cut, jump, checkpoint, corrupt) = (often(10), often(20), often(15), often(300));
         let (sweep, repeats) = (often(100), often(200));
+        let (collect, quiet) = (often(200), often(60));
+        let two_rules = random.chance(300);
         let late = random.below(1_000) as u32;
         Self {
             mode: if single { Mode::Single } else { Mode::Shared },
@@ -65,6 +74,10 @@ impl Weather {
             jump,
             checkpoint,
             sweep,
+            collect,
+            removals: if two_rules { 300 } else { 0 },
+            quiet,
+            two_rules,
             corrupt,
             reads: 200 + random.below(500) as u32,
             bursts: random.below(400) as u32,
@@ -85,7 +98,7 @@ impl Weather {
         (self.failed, self.lost, self.full) = (0, 0, 0);
         (self.crash, self.forget, self.stall) = (0, 0, 0);
         (self.cut, self.jump, self.checkpoint, self.corrupt) = (0, 0, 0, 0);
-        self.sweep = 0;
+        (self.sweep, self.collect, self.quiet) = (0, 0, 0);
         self.pace = 1_000;
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::clients::{any_change, namespace, objects};
+use super::collector::{LINGER, Sweep};
 use super::observer::{Arrival, Observer, Violation};
 use super::random::{Random, mix};
 use super::replica::{MAX_STALENESS, Replica};
@@ -22,6 +23,8 @@ use crate::journal::machine::{Action, Event, Id, Mode, Rule, Ticket};
 use crate::journal::proposal::{Change, Piece, Proposal};
 use crate::journal::state::State;
 use crate::journal::{checkpoint, keys};
+
+mod collection;
 
 /// Clients wait for at most this many answers at once.
 const MAX_CLIENTS: usize = 24;
@@ -45,8 +48,11 @@ pub struct World {
     clients: BTreeMap<Id, Client>,
     /// What was asked for with data of its own.
     asked: Vec<Change>,
-    /// Condemned objects whose data is to be deleted some time.
-    condemned: Vec<Uuid>,
+    /// Condemned objects whose data is to be deleted, with the time when that was seen.
+    condemned: Vec<(Uuid, u64)>,
+    /// What collectors saw and have not proposed yet.
+    looks: Vec<Change>,
+    sweep: Sweep,
     last_id: Id,
     trace: u64,
 }
@@ -102,6 +108,8 @@ impl World {
             clients: BTreeMap::new(),
             asked: Vec::new(),
             condemned: Vec::new(),
+            looks: Vec::new(),
+            sweep: Sweep::default(),
             last_id: 0,
             trace: 0,
         }
@@ -217,7 +225,7 @@ impl World {
         let newest = self.observer.newest().clone();
         let clock = self.replicas[replica].clock.clone();
         let fresh = || clock.uuid(clock.now().max(newest.time));
-        let mut change = any_change(&mut self.random, &newest, fresh);
+        let mut change = any_change(&mut self.random, self.weather.removals, &newest, fresh);
         if self.weather.broken == Some(Rule::DataHasFreshName) {
             name_by_digest(&mut change);
         }
@@ -270,30 +278,17 @@ impl World {
             self.write_checkpoint(replica);
         }
         if self.random.chance(self.weather.sweep) {
-            self.sweep()?;
+            self.delete_condemned(replica)?;
+            self.sweep(replica)?;
+        }
+        if self.random.chance(self.weather.collect) {
+            self.collect(replica)?;
+        }
+        if self.random.chance(self.weather.quiet) {
+            let hours = if self.random.chance(100) { 24 * 8 } else { self.random.below(8) };
+            self.pass(hours * 3_600 * SECOND);
         }
         Ok(())
-    }
-
-    /// A collector notes what is condemned, or deletes what it noted long ago.
-    fn sweep(&mut self) -> Result<(), Violation> {
-        if self.condemned.is_empty() {
-            self.condemned.extend(self.observer.newest().condemned.keys());
-            return Ok(());
-        }
-        for object in std::mem::take(&mut self.condemned) {
-            self.store.remove(&keys::data(&namespace(), object));
-        }
-        self.check_data()
-    }
-
-    /// Nothing visible refers to data that is gone.
-    fn check_data(&self) -> Result<(), Violation> {
-        let gone = |object: &&Uuid| self.store.get(&keys::data(&namespace(), **object)).is_none();
-        match self.observer.newest().objects.keys().find(gone) {
-            Some(object) => Err(format!("object {object} is named, but its data is not there")),
-            None => Ok(()),
-        }
     }
 
     /// The process ends and a new one starts. What it has sent may still arrive; with `single` the store is a
@@ -492,6 +487,10 @@ impl World {
                 match result {
                     Ok(state) => {
                         self.note(state.as_ref().map_or(0, |state| state.seq));
+                        // A process that slept with the answer in hand finds out when it reads the data.
+                        let current = self.observer.head_at(self.now().saturating_sub(LINGER / 2));
+                        let recent = state.iter().filter(|state| state.seq >= current);
+                        recent.into_iter().try_for_each(|state| self.check_data_of(state))?;
                         self.observer.read(client.arrival, client.within.unwrap_or_default(), state.as_ref())
                     }
                     Err(JournalError::Unavailable(_) | JournalError::Full(_)) if !self.calm => Ok(()),

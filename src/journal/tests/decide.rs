@@ -1,5 +1,7 @@
 //! What may be written, against which state (docs/internals/storage-format.md#operations).
 
+use std::time::Duration;
+
 use super::*;
 use crate::journal::decide::{Deciding, decide};
 use crate::journal::op::Op;
@@ -151,6 +153,110 @@ fn every_change_is_decided_as_the_table_says() {
     ];
     for (name, change, expected) in cases {
         assert_eq!(decided(&change), expected, "{name}");
+    }
+}
+
+/// What a push finds held is renewed when a collector or a rule of retention could take it for old.
+#[test]
+fn what_is_held_is_renewed_when_it_is_old() {
+    let mut journal = Journal::new();
+    journal.on(20).write(&[blob("team/app", "b", object(20, 1)), blob("team/app", "idle", object(20, 2))]);
+    journal.write(&[manifest("m", &["b"], &["1.0.0"]), manifest("untagged", &[], &[])]);
+    let mount = |name| Change::Mount { repository: app(), digest: digest(name), from: app() };
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+    let cases = [
+        ("an idle blob of this hour", upload(app(), "idle", object(20, 9)), hour, "unchanged"),
+        ("an idle blob", upload(app(), "idle", object(20, 9)), hour + minute, "mount"),
+        ("an idle blob that is mounted", mount("idle"), hour + minute, "mount"),
+        ("a blob in use", upload(app(), "b", object(20, 9)), 30 * hour, "unchanged"),
+        ("an idle manifest of this hour", put("untagged", &[], &[], |_| {}), hour, "unchanged"),
+        ("an idle manifest", put("untagged", &[], &[], |_| {}), hour + minute, "manifest"),
+        ("a tag of this day", put("m", &["b"], &["1.0.0"], |_| {}), 24 * hour, "unchanged"),
+        ("a tag", put("m", &["b"], &["1.0.0"], |_| {}), 24 * hour + minute, "tag"),
+        ("a tagged manifest by digest", put("m", &["b"], &[], |_| {}), 30 * hour, "unchanged"),
+    ];
+    for (name, change, later, expected) in cases {
+        let deciding = Deciding { policy: &AllLoose, now: day(20).plus(later) };
+        let decided = match decide(&journal.state, &change, deciding) {
+            Decision::Unchanged => "unchanged".to_owned(),
+            Decision::Refuse(refusal) => format!("{refusal:?}"),
+            Decision::Append(draft) => draft.ops.iter().map(op_name).collect::<Vec<_>>().join(" "),
+        };
+        assert_eq!(decided, expected, "{name}");
+    }
+}
+
+/// The bytes of a damaged manifest come back with a push of the same chart, in whichever manifest Helm makes of it.
+#[test]
+fn mutant_damaged_manifest_keeps_a_released_tag_is_caught() {
+    let mut journal = Journal::new();
+    journal.on(20).write(&[blob("team/app", "b", object(20, 1)), blob("team/app", "c", object(20, 2))]);
+    let mut held = manifest("m", &["b"], &["final"]);
+    held["extents"] = blob("team/app", "m", object(20, 3))["extents"].clone();
+    journal.write(&[held]);
+    let again = put("again", &["b"], &["final"], |_| {});
+    let other = put("other", &["c"], &["final"], |_| {});
+    let kept = decide_now(&journal.state, &again, &Rules);
+    assert!(matches!(&kept, Decision::Append(draft) if draft.ops.len() == 1), "{kept:?}");
+    journal.write(&[damaged(object(20, 3))]);
+    let healed = decide_now(&journal.state, &again, &Rules);
+    assert!(matches!(&healed, Decision::Append(draft) if draft.ops.len() == 2), "{healed:?}");
+    assert!(matches!(
+        decide_now(&journal.state, &other, &Rules),
+        Decision::Refuse(Refusal::Immutable { .. })
+    ));
+}
+
+/// A caller without bytes must not bring a blob without bytes (it would be served as 200 with no byte, for ever).
+#[test]
+fn mutant_blob_without_its_bytes_is_caught() {
+    let without =
+        |name: &str| Change::Blob { repository: app(), digest: digest(name), content: Body::default() };
+    assert_eq!(decided(&without("new")), "BlobUnknown");
+    assert_eq!(decided(&without("lost")), "BlobUnknown");
+    assert_eq!(decided(&without("")), "blob", "the empty blob has none");
+    let cut = Body { size: 10, ..Body::attached(Bytes::from_static(b"nine byte")) };
+    assert_eq!(
+        decided(&Change::Blob { repository: app(), digest: digest("new"), content: cut }),
+        "BlobUnknown"
+    );
+}
+
+#[test]
+fn a_namespace_for_newer_releases_is_read_but_not_written() {
+    let mut journal = Journal::new();
+    journal.on(20).write(&[blob("team/app", "b", object(20, 1))]);
+    journal.write(&[json!({"op": "require", "writer": super::super::keys::WRITER + 1})]);
+    assert!(journal.state.blob(&app(), &digest("b")).is_some());
+    let changes =
+        [upload(app(), "c", object(20, 2)), Change::Unyank { repository: app(), tag: tag("1.0.0") }];
+    for change in changes {
+        let decision = decide_now(&journal.state, &change, &AllLoose);
+        assert!(matches!(decision, Decision::Refuse(Refusal::NewerRelease(2))), "{decision:?}");
+    }
+}
+
+#[test]
+fn a_yank_takes_texts_that_fit_a_header() {
+    let yank = |reason: &str, instead: Option<&str>| Change::Yank {
+        repository: app(),
+        tag: tag("1.0.0"),
+        reason: Some(reason.into()),
+        instead: instead.map(Into::into),
+    };
+    let long = "x".repeat(513);
+    let cases = [
+        (yank("broken: see #12", Some("1.0.1")), "yank"),
+        (yank("a \"quote\"", None), "YankText"),
+        (yank("two\nlines", None), "YankText"),
+        (yank("back\\slash", None), "YankText"),
+        (yank(&long, None), "YankText"),
+        (yank("fine", Some("not\u{7f}fine")), "YankText"),
+        (Change::Yank { repository: app(), tag: tag("9.9.9"), reason: None, instead: None }, "TagUnknown"),
+        (Change::Unyank { repository: app(), tag: tag("1.0.0") }, "unchanged"),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(decided(&change), expected, "{change:?}");
     }
 }
 

@@ -4,9 +4,12 @@ mod commit;
 mod decide;
 mod driver;
 mod fold;
+mod golden;
 mod journals;
+mod loading;
 mod properties;
 mod releases;
+mod undo;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

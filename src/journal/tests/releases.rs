@@ -7,13 +7,18 @@ use crate::journal::{Revision, checkpoint, recount};
 
 /// A manifest of a chart whose package has the digest of `package`; all its tags stand for its version.
 fn chart(manifest_name: &str, version: &str, package: &str, tags: &[&str]) -> Value {
-    let mut op = manifest(manifest_name, &[], tags);
+    let mut op = manifest(manifest_name, &[package], tags);
     // The journal never looks into what it says.
     let metadata = "this is { not JSON";
     op["chart"] =
         json!({"name": "app", "version": version, "metadata": metadata, "package": digest(package)});
     op["listed"] = json!(tags);
     op
+}
+
+/// The blobs that charts refer to.
+fn packages() -> Vec<Value> {
+    ["p", "q", "v"].iter().map(|name| blob("team/app", name, object(1, 1))).collect()
 }
 
 /// A tag that stands for the version of the chart.
@@ -40,7 +45,7 @@ fn a_release_is_what_it_is_since_the_commit_that_gave_it_its_content() {
     let yank =
         |name: &str| json!({"op": name, "repository": "team/app", "tag": "1.0.0", "digest": digest("m")});
     let steps: [(&str, Vec<Value>, _); 12] = [
-        ("untagged", vec![chart("m", "1.0.0", "p", &[])], is(&[], 0)),
+        ("untagged", [packages(), vec![chart("m", "1.0.0", "p", &[])]].concat(), is(&[], 0)),
         ("tagged", vec![list("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
         ("other tags", vec![move_tag("latest", "m"), move_tag("2.0.0", "m")], is(&[("1.0.0", 2)], 2)),
         ("the same again", vec![list("1.0.0", "m")], is(&[("1.0.0", 2)], 2)),
@@ -77,17 +82,18 @@ fn a_release_is_what_it_is_since_the_commit_that_gave_it_its_content() {
 #[test]
 fn another_media_type_changes_the_releases_of_a_manifest() {
     let mut journal = Journal::new();
+    journal.write(&packages());
     journal.write(&[manifest("m", &[], &["1.0.0", "2.0.0"])]);
     assert_eq!(listed(&journal.state), is(&[], 0));
     let mut of_type = chart("m", "1.0.0", "p", &[]);
     of_type["media_type"] = json!(crate::oci::OCI_INDEX);
     journal.on(2).write(&[of_type, list("1.0.0", "m")]);
-    assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 2));
+    assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 3));
     // The same type again only heals it.
     let mut healed = chart("m", "1.0.0", "q", &[]);
     healed["media_type"] = json!(crate::oci::OCI_INDEX);
     journal.on(3).write(&[healed]);
-    assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 2));
+    assert_eq!(listed(&journal.state), is(&[("1.0.0", 2)], 3));
     journal.on(4).write(&[manifest("m", &[], &[])]);
-    assert_eq!(listed(&journal.state), is(&[], 4));
+    assert_eq!(listed(&journal.state), is(&[], 5));
 }

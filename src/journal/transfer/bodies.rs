@@ -1,4 +1,5 @@
-//! The blobs and manifests that a state names, and what one state names beyond another.
+//! The blobs and manifests that a state names, those that can be restored included, and what one state names beyond
+//! another.
 
 use std::sync::Arc;
 
@@ -27,12 +28,14 @@ pub(super) fn newly_named(state: &State, before: &State) -> Vec<Body> {
         is_damaged: state.is_damaged(&content.extents),
     });
     let manifests = state.repositories.iter().flat_map(|(name, repository)| {
-        repository.manifests.iter().map(|(digest, entry)| Body {
+        let live = repository.manifests.iter().map(|(digest, entry)| (digest, &entry.manifest));
+        let waiting = repository.undo.manifests.iter().map(|(digest, entry)| (digest, &entry.manifest));
+        live.chain(waiting).map(|(digest, manifest)| Body {
             repository: Some(name.clone()),
             digest: digest.clone(),
-            size: entry.manifest.size,
-            extents: entry.manifest.extents.clone(),
-            is_damaged: state.is_damaged(&entry.manifest.extents),
+            size: manifest.size,
+            extents: manifest.extents.clone(),
+            is_damaged: state.is_damaged(&manifest.extents),
         })
     });
     blobs.chain(manifests).filter(|body| !body.is_named_by(before)).collect()
@@ -43,7 +46,11 @@ impl Body {
     pub fn is_named_by(&self, state: &State) -> bool {
         let named = match &self.repository {
             None => state.contents.get(&self.digest).map(|content| &content.extents),
-            Some(name) => state.manifest(name, &self.digest).map(|entry| &entry.manifest.extents),
+            Some(name) => state.repositories.get(name).and_then(|repository| {
+                let live = repository.manifests.get(&self.digest).map(|entry| &entry.manifest);
+                let waiting = repository.undo.manifests.get(&self.digest).map(|entry| &entry.manifest);
+                live.or(waiting).map(|manifest| &manifest.extents)
+            }),
         };
         named == Some(&self.extents)
     }

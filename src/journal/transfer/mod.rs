@@ -145,7 +145,7 @@ pub async fn copy(
 ) -> Result<Summary, TransferError> {
     let (source, target) = (Store::new(from, Side::From), Target::new(to));
     let layout = source.read(&keys::layout(), None).await?.ok_or(TransferError::NoSource)?;
-    let store = Layout::read(&layout).map_err(TransferError::Layout)?.store;
+    let chain = Layout::read(&layout).map_err(TransferError::Layout)?.chain();
     let was_whole = has_layout(&target, &layout).await?;
     refuse_strangers(&source, &target).await?;
     let markers = copy_markers(&source, &target).await?;
@@ -164,7 +164,7 @@ pub async fn copy(
                 source: &source,
                 target: &target,
                 tell,
-                store,
+                chain,
                 namespace,
                 markers: &markers,
                 in_order: was_whole,

@@ -29,7 +29,8 @@ pub(super) struct Copying<'a> {
     pub source: &'a Store,
     pub target: &'a Target,
     pub tell: Tell<'a>,
-    pub store: Uuid,
+    /// What the journals begin with.
+    pub chain: Uuid,
     pub namespace: &'a Namespace,
     /// Those that the target has for certain.
     pub markers: &'a BTreeSet<Key>,
@@ -54,7 +55,7 @@ struct Fetched {
 
 impl Copying<'_> {
     pub async fn run(&self) -> Result<Copied, Problem> {
-        let mut state = State::empty(self.store);
+        let mut state = State::empty(self.chain);
         // What the target has of it.
         let mut appended = state.clone();
         self.advance(&mut state).await?;
@@ -88,7 +89,7 @@ impl Copying<'_> {
         }
         copied.head = appended.seq;
         copied.damaged = names_of(
-            newly_named(&appended, &State::empty(self.store)).iter().filter(|body| body.is_damaged),
+            newly_named(&appended, &State::empty(self.chain)).iter().filter(|body| body.is_damaged),
             &appended,
         );
         Ok(copied)

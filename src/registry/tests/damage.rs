@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backend::Key;
+use crate::journal::DamageKind;
 
 const OBJECT: usize = 20_000;
 
@@ -51,7 +52,7 @@ async fn a_store_that_has_nothing_marks_ten_objects_and_recovers() {
     }
     assert!(registry.is_marking_stopped());
     assert_eq!(state_of_team(&registry).await.damaged_objects.len(), 10);
-    assert_eq!(registry.damage_found(DamageKind::Object), 10);
+    assert_eq!(registry.journals.damage().count(DamageKind::Object), 10);
     let pushed = registry.upload(&repository, &digests[199], &mut body(&noise(OBJECT, 199)), &who()).await;
     assert!(matches!(pushed, Err(Error::Unreadable(_))), "it would be acknowledged without its bytes");
 
@@ -88,7 +89,7 @@ async fn many_readers_of_one_damaged_blob_mark_it_once() {
         assert!(matches!(read, Err(Error::Damaged(_))), "{read:?}");
     }
     assert!(!registry.is_marking_stopped());
-    assert_eq!(registry.damage_found(DamageKind::Object), 1);
+    assert_eq!(registry.journals.damage().count(DamageKind::Object), 1);
     push_blob(&registry, "team/app", &noise(2_000_000, 1)).await;
     assert!(read(&registry, "team/app", &digest).await.unwrap() == noise(2_000_000, 1));
 }
@@ -116,7 +117,7 @@ async fn content_that_is_damaged_still_stays_marked_after_a_recheck() {
         let stat = registry.manifest_stat(&repository, &reference).await;
         assert!(matches!(stat, Err(Error::ManifestUnknown(_))), "{stat:?}");
     }
-    assert_eq!(registry.damage_found(DamageKind::Body), 2);
+    assert_eq!(registry.journals.damage().count(DamageKind::Body), 2);
     store.clock.advance(Duration::from_secs(61));
     assert!(matches!(registry.blob(&repository, &blob).await, Err(Error::BlobUnknown(_))));
     assert_eq!(state_of_team(&registry).await.damaged_bodies.len(), 2);

@@ -7,6 +7,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::{Answer, probes};
 use crate::backend::{HttpOperation, HttpOutcome, HttpRequests, Outcome, Requests, Verb};
+use crate::journal::{DamageCounts, DamageKind};
 use crate::server::Services;
 use crate::server::counts::{BOUNDS, Counts, Times};
 use crate::telemetry::{COMMIT, VERSION, process};
@@ -18,6 +19,7 @@ pub(super) async fn metrics(services: &Services) -> Answer {
     families.extend(of_http(&services.counts));
     families.extend(of_backend(&services.storage.requests));
     families.extend(services.storage.http.as_deref().map(of_s3));
+    families.extend(of_damage(&services.storage.damage));
     families.extend(of_process(services));
     // A family without a sample is an error to the encoder.
     families.retain(|family| !family.get_metric().is_empty());
@@ -93,6 +95,18 @@ fn of_s3(requests: &HttpRequests) -> MetricFamily {
         })
     });
     counters("charthouse_s3_requests_total", "HTTP requests to the store, repeated ones included.", all)
+}
+
+fn of_damage(damage: &DamageCounts) -> [MetricFamily; 2] {
+    let found = DamageKind::ALL.map(|kind| counter(&[("kind", kind.name())], damage.count(kind) as f64));
+    [
+        counters("charthouse_storage_damage_total", "Damage found in the store.", found),
+        gauges(
+            "charthouse_namespaces_refused",
+            "Namespaces that are refused because their journal cannot be read.",
+            [gauge(&[], damage.refused_namespaces() as f64)],
+        ),
+    ]
 }
 
 fn of_process(services: &Services) -> [MetricFamily; 4] {
@@ -206,6 +220,7 @@ mod tests {
         let mut families = vec![of_s3(&http)];
         families.extend(of_http(&counts));
         families.extend(of_backend(&Requests::default()));
+        families.extend(of_damage(&DamageCounts::default()));
         let text = TextEncoder::new().encode_to_string(&families).unwrap();
         let series = text.lines().filter(|line| !line.starts_with('#')).count();
         // Beside these there are one of each process and few about the server.

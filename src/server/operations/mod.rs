@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_http::{Method, Request, Response, StatusCode};
 use anyhow::Context;
 use bytes::Bytes;
@@ -18,9 +18,11 @@ use tracing::{info, warn};
 
 use super::Services;
 use super::connection::InHand;
-use super::headers::{NO_STORE, NOSNIFF, TEXT};
+use super::framing::BodyFraming;
+use super::headers::{NO_STORE, TEXT};
 use super::limits::Limits;
 use super::listener::{Listener, Place};
+use super::sandbox::sandbox;
 use crate::config::{Listen, Loaded};
 
 /// Enough for several scrapers and probes.
@@ -75,11 +77,12 @@ impl Drop for Operations {
     }
 }
 
-async fn handle(services: Arc<Services>, request: Request) -> Result<Response<Bytes>, Infallible> {
+async fn handle(services: Arc<Services>, mut request: Request) -> Result<Response<Bytes>, Infallible> {
+    let body = BodyFraming::of(&mut request);
     // The connection's deadlines go by it.
     let in_hand = request.conn_data::<InHand>();
     if let Some(in_hand) = in_hand {
-        in_hand.begin();
+        in_hand.begin(body);
     }
     let answer = answer(&services, request.method(), request.path()).await;
     if let Some(in_hand) = in_hand {
@@ -119,10 +122,10 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type);
         headers.insert(CACHE_CONTROL, NO_STORE);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        sandbox(headers);
         response
     }
 }

@@ -6,6 +6,7 @@ use actix_http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Answer;
+use crate::journal::DamageKind;
 use crate::server::Services;
 use crate::server::headers::JSON;
 use crate::server::health::News;
@@ -39,9 +40,27 @@ pub(super) async fn ready(services: &Services) -> Answer {
             "accepting": accepting,
             "store": store,
             "writable": writable(services, uptime),
+            "namespaces": namespaces(services, uptime),
         },
+        "damage": damage(services),
     });
     json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &body)
+}
+
+/// The others are served, so it does not decide. Their names are in the log only.
+fn namespaces(services: &Services, uptime: Duration) -> Value {
+    let reason = match services.storage.damage.refused_namespaces() {
+        0 => return check(true, uptime, None),
+        1 => "1 namespace is refused, because its journal cannot be read: see the log".to_owned(),
+        n => format!("{n} namespaces are refused, because their journals cannot be read: see the log"),
+    };
+    check(false, uptime, Some(&reason))
+}
+
+/// What was found damaged since the start, by kind.
+fn damage(services: &Services) -> Value {
+    let count = |kind: DamageKind| (kind.name().to_owned(), services.storage.damage.count(kind).into());
+    Value::Object(DamageKind::ALL.into_iter().map(count).collect())
 }
 
 /// As the last write has shown; a store is not written to for the sake of asking.

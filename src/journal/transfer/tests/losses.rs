@@ -96,11 +96,7 @@ async fn a_broken_journal_stops_its_namespace_and_is_named() {
     assert_no_journal(&to).await;
 
     // A forger mends the checksum of the line as well.
-    let (line, attached) = forged.split_at(commit::line(&forged).len());
-    let mut sealed = line[..line.len() - r#","crc32c":"00000000"}"#.len()].to_vec();
-    sealed.push(b'}');
-    commit::seal(&mut sealed);
-    replace(&source.backend, &key, [&sealed, attached].concat().into()).await;
+    replace(&source.backend, &key, commit::resealed(&forged).into()).await;
     fails_for(&source, &to, &["commit 4 does not follow the commit before it"]).await;
     assert_no_journal(&to).await;
 

@@ -211,15 +211,14 @@ async fn assert_whole(backend: &Arc<Memory>) {
     let all = content(backend).await;
     for namespace in all.keys().filter_map(keys::namespace_of) {
         let state = store.state(&namespace).await.expect("a journal for all data");
-        for content in state.contents.values().filter(|content| !state.is_damaged(&content.extents)) {
-            for extent in content.extents.iter() {
-                let (key, offset) = match extent.place {
-                    Place::Object { id, offset } => (keys::data(&namespace, id), offset),
-                    Place::Commit { seq, offset } => (keys::commit(&namespace, seq), offset),
-                };
-                let bytes = backend.read(&key, Some(offset..offset + extent.length)).await.unwrap();
-                assert_eq!(Crc32c::of(&bytes).0, extent.crc32c, "{key}");
-            }
+        let is_healthy = |extent: &&Extent| !state.is_damaged(std::slice::from_ref(*extent));
+        for extent in state.all_extents().filter(is_healthy) {
+            let (key, offset) = match extent.place {
+                Place::Object { id, offset } => (keys::data(&namespace, id), offset),
+                Place::Commit { seq, offset } => (keys::commit(&namespace, seq), offset),
+            };
+            let bytes = backend.read(&key, Some(offset..offset + extent.length)).await.unwrap();
+            assert_eq!(Crc32c::of(&bytes).0, extent.crc32c, "{key}");
         }
         let repositories = state.repositories.keys().map(keys::marker);
         repositories.for_each(|marker| assert!(all.contains_key(&marker), "{marker}"));
@@ -275,6 +274,35 @@ async fn a_copy_has_the_journal_and_what_it_names_and_nothing_else() {
         sum(|copied| copied.verified, &summary),
         "and verified"
     );
+}
+
+/// A copy is a backup: what was deleted by mistake can be restored from it.
+#[tokio::test(start_paused = true)]
+async fn mutant_copy_without_what_can_be_restored_is_caught() {
+    let source = Source::full().await;
+    let (team, content) = (name("team/app"), noise(80, 2_500));
+    let blob = source.large(&team, Algorithm::Sha256, &content).await;
+    let manifest =
+        source.put_manifest(&team, "8.0.0", std::slice::from_ref(&blob), noise(81, 2_000), true).await;
+    let (repository, digest, condition) = (team.clone(), manifest.clone(), Condition::default());
+    source.propose(&team, Change::Delete { repository, digest, condition, now: false }).await;
+    let (repository, digest) = (team.clone(), blob.clone());
+    source.propose(&team, Change::Unlink { repository, digest, now: false }).await;
+    let deleted = source.state(&team.namespace()).await.unwrap().seq - 1;
+
+    let to = Arc::<Memory>::default();
+    assert!(copy(&source.backend, &to).await.unwrap().complete);
+    assert_eq!(self::content(&to).await, worth_copying(&source.backend).await);
+    assert_whole(&to).await;
+    let restored = Source::over(&to).await;
+    let op = RestoreOp {
+        manifests: vec![(team.clone(), manifest.clone(), deleted)],
+        blobs: vec![(team.clone(), blob, deleted + 1)],
+        tags: vec![(team.clone(), Tag::parse("8.0.0").unwrap(), manifest.clone(), deleted, false)],
+    };
+    restored.propose(&team, Change::Restore(op)).await;
+    let state = restored.state(&team.namespace()).await.unwrap();
+    assert_eq!(state.tag(&team, &Tag::parse("8.0.0").unwrap()).unwrap().digest, manifest);
 }
 
 #[tokio::test(start_paused = true)]
