@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use charthouse::backend::Memory;
+use charthouse::backend::faulty::{Effect, Fault, Faulty, Verb};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::oci::TagPattern;
 use charthouse::registry::Policy;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::support::app::{Kind, TestServer, lenient};
+use crate::support::app::{TestServer, lenient};
 use crate::support::artifact::{HELM_CHART, noise, sha256};
 use crate::support::http::Request;
 use crate::support::registry::{assert_status, blob_path, manifest_path};
@@ -27,7 +29,11 @@ async fn uploads_that_race_with_deletions_are_served_whole_or_gone() {
     println!("seed {seed}");
     let every = TagPattern::parse("**").expect("a pattern");
     let policy = Policy { mutable: vec![every], ..lenient() };
-    let server = TestServer::start_with(Kind::Memory, policy).await;
+    // While a commit takes its time, uploads and deletions wait for the next one side by side.
+    let store = Faulty::new(Memory::new());
+    let slow = Effect::Delay(Duration::from_millis(2));
+    store.inject(Fault::nth(1, slow).of(Verb::Create).on("/_journal/").and_all_later());
+    let server = TestServer::over_store_with(Arc::new(store), policy).await;
     let (next, totals) = (AtomicU64::new(0), Totals::default());
     let lanes = (0..LANES).map(async |_| {
         loop {
@@ -71,19 +77,28 @@ async fn race(server: &TestServer, seed: u64, round: u64, totals: &Totals) {
         }
         false => Pusher::open(server.addr).await.try_push(&repository, VERSION, &release).await,
     };
-    // It was there before, at least its blobs: then the upload finds them held.
-    if choose("before", 4) > 0 {
-        assert_eq!(upload().await, 201, "{case}");
-        if choose("deleted before", 2) == 0 {
-            let deleted = server.delete(manifest_path(&repository, VERSION)).await;
-            assert_status(&deleted, 202);
-            delete_manifests(server, &repository, &release).await;
+    // What is there before: nothing, the version, only its blobs, or a deleted version, whose blobs nothing refers to.
+    match choose("before", 4) {
+        0 => {}
+        1 => {
+            for blob in release.image().blobs {
+                server.push_blob(&repository, &blob).await;
+            }
+        }
+        n => {
+            assert_eq!(upload().await, 201, "{case}");
+            if n == 2 {
+                // ChartMuseum's API makes a manifest with the time of the upload: its digest has to be asked for.
+                let manifest = server.head(manifest_path(&repository, VERSION)).await;
+                let digest = manifest.header("docker-content-digest").expect("a digest");
+                assert_status(&server.delete(manifest_path(&repository, digest)).await, 202);
+            }
         }
     }
 
-    let pause = |purpose: &str| Duration::from_micros(choose(purpose, 4_000));
+    let pause = |purpose: &str, most| Duration::from_micros(choose(purpose, most));
     let uploading = async {
-        tokio::time::sleep(pause("upload")).await;
+        tokio::time::sleep(pause("upload", 4_000)).await;
         upload().await
     };
     let package = &release.layer(HELM_CHART).digest;
@@ -97,10 +112,12 @@ async fn race(server: &TestServer, seed: u64, round: u64, totals: &Totals) {
     ];
     let is_of_version = |target: &str| !target.contains("/blobs/");
     let deleting = join_all(targets.iter().enumerate().map(async |(n, target)| {
-        if choose(&format!("whether {n}"), 3) == 0 {
+        // An upload takes longer to come to its manifest than to its blobs.
+        let (most, often) = if is_of_version(target) { (30_000, 2) } else { (8_000, 3) };
+        if choose(&format!("whether {n}"), often) > 0 {
             return false;
         }
-        tokio::time::sleep(pause(&format!("deletion {n}"))).await;
+        tokio::time::sleep(pause(&format!("deletion {n}"), most)).await;
         let status = server.delete(target.as_str()).await.status;
         assert!(matches!(status, 200 | 202 | 404 | 405 | 503), "{case}: {status} for DELETE {target}");
         is_of_version(target) && matches!(status, 200 | 202)
@@ -115,13 +132,6 @@ async fn race(server: &TestServer, seed: u64, round: u64, totals: &Totals) {
         let end = if is_whole { &totals.served } else { &totals.gone };
         end.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// The manifests that the repository has without a tag, so that nothing refers to its blobs.
-async fn delete_manifests(server: &TestServer, repository: &str, release: &Release) {
-    let digest = release.image().manifest.digest;
-    let status = server.delete(manifest_path(repository, &digest)).await.status;
-    assert!(matches!(status, 202 | 404), "{status}");
 }
 
 /// Whether the version is served; whatever is served must be right.

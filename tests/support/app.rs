@@ -122,6 +122,11 @@ impl TestServer {
         Self::over(store, Options::default(), Arc::new(Policy::default())).await
     }
 
+    /// The same with other rules.
+    pub async fn over_store_with(store: Arc<dyn Backend>, policy: Policy) -> Self {
+        Self::over(store, Options::default(), Arc::new(policy)).await
+    }
+
     /// A server over memory with these settings, where packages need not be any.
     pub async fn with_settings(settings: Settings) -> Self {
         let (store, policy) = (Arc::new(Memory::new()), Arc::new(lenient()));
