@@ -32,6 +32,11 @@ pub fn contradiction(state: &State) -> Option<String> {
         ),
         ("the number of entries is wrong", state.entries != entries as u64 + waiting),
         ("the index revision is wrong", state.index != index.unwrap_or(Revision::default())),
+        (
+            "the number of repositories is wrong",
+            state.existing
+                != state.repositories.values().filter(|repository| repository.exists()).count() as u64,
+        ),
         ("the totals are wrong", state.totals != totals(state)),
     ];
     let wrong = wrong.into_iter().find(|(_, is_wrong)| *is_wrong).map(|(what, _)| what.to_owned());

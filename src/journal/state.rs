@@ -50,6 +50,8 @@ pub struct State {
     /// Tags, manifests and blob holdings, live ones and those that can be restored: what memory and checkpoints are
     /// proportional to.
     pub entries: u64,
+    /// How many repositories exist.
+    pub existing: u64,
     pub totals: Totals,
 }
 
@@ -232,7 +234,7 @@ impl State {
 
     /// Whether the namespace holds, or ever held since it was last dropped, anything.
     pub fn exists(&self) -> bool {
-        self.repositories.values().any(Repository::exists)
+        self.existing > 0
     }
 
     /// A repository that something was pushed to since it was last dropped.

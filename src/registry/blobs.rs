@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::content::{Kind, Stored, Wanted};
+use super::content::{Kind, LookedUp, Stored, Wanted};
 use super::{Actor, BlobReader, Error, Registry};
 use crate::journal::Change;
 use crate::oci::{Digest, RepositoryName};
@@ -35,12 +35,20 @@ impl Registry {
     /// `BlobUnknown`, also when another repository holds it.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
         let wanted = Wanted::new(Kind::Blob, repository, digest);
-        let namespace = wanted.namespace();
-        let find = || self.journals.by_digest(&namespace, |state| wanted.find(state));
-        let mut found = find().await?;
-        if found.is_none() && self.recheck(&wanted).await? {
-            found = find().await?;
+        match self.journals.by_digest(&wanted.namespace(), |state| wanted.look_up(state)).await? {
+            Some(LookedUp::Sound(stored)) => Ok(Blob { wanted, stored }),
+            // On the heap: it is rare, and every request has room for the largest future of all.
+            Some(LookedUp::Damaged) => Box::pin(self.blob_after_recheck(wanted)).await,
+            None => Err(wanted.unknown()),
         }
+    }
+
+    /// A blob that is marked as damaged, if that is no longer true.
+    async fn blob_after_recheck(&self, wanted: Wanted) -> Result<Blob, Error> {
+        if !self.recheck(&wanted).await? {
+            return Err(wanted.unknown());
+        }
+        let found = self.journals.by_digest(&wanted.namespace(), |state| wanted.find(state)).await?;
         match found {
             Some(stored) => Ok(Blob { wanted, stored }),
             None => Err(wanted.unknown()),

@@ -73,6 +73,12 @@ pub(super) struct Wanted {
     pub kind: Kind,
 }
 
+/// What a state says of content that it names.
+pub(super) enum LookedUp {
+    Sound(Stored),
+    Damaged,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     /// A blob that the repository holds.
@@ -98,6 +104,12 @@ impl Wanted {
             Kind::Content => state.healthy_content(&self.digest).map(Stored::of_content),
             Kind::Manifest => state.healthy_manifest(&self.repository, &self.digest).map(Stored::of_manifest),
         }
+    }
+
+    /// Returns where the bytes are, or that they are marked as damaged.
+    pub fn look_up(&self, state: &State) -> Option<LookedUp> {
+        let sound = self.find(state).map(LookedUp::Sound);
+        sound.or_else(|| self.find_damaged(state).map(|_| LookedUp::Damaged))
     }
 
     /// Returns where the bytes are if they are marked as damaged.
@@ -127,7 +139,11 @@ impl Registry {
         if stored.size > MAX_CACHED {
             return self.load(wanted, stored).await;
         }
-        let (key, load) = (CacheKey::new(wanted, &stored.extents), self.load(wanted, stored));
+        let key = CacheKey::new(wanted, &stored.extents);
+        if let Some(body) = self.bodies.get(&key).await {
+            return Ok(body);
+        }
+        let load = Box::pin(self.load(wanted, stored));
         self.bodies.try_get_with_by_ref(&key, load).await.map_err(|error| (*error).clone())
     }
 

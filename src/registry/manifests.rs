@@ -166,6 +166,16 @@ impl Registry {
         if let Some(found) = self.look_up_manifest(repository, reference).await? {
             return Ok(found);
         }
+        // On the heap: it is rare, and every request has room for the largest future of all.
+        Box::pin(self.find_after_recheck(repository, reference)).await
+    }
+
+    /// A manifest that is marked as damaged, if that is no longer true.
+    async fn find_after_recheck(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<(Digest, ManifestEntry), Error> {
         let state = self.state_of(repository).await?;
         let digest = match reference {
             Reference::Digest(digest) => Some(digest),

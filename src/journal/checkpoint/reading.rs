@@ -105,6 +105,7 @@ impl Reading {
     fn begin(&mut self, record: RepositoryRecord) {
         let RepositoryRecord { name, born, populated, index } = record;
         self.state.index = self.state.index.max(index);
+        self.state.existing += u64::from(born > 0);
         let repository = Repository { born, populated, index, ..Repository::default() };
         self.state.repositories.insert(name.clone(), repository);
         self.current = Some(name);

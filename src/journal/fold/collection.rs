@@ -147,6 +147,7 @@ impl State {
         if now {
             self.drop_all_undo(name, at);
         }
+        self.existing -= u64::from(repository.exists());
         let repository = self.repository_mut(name);
         (repository.born, repository.populated) = (0, 0);
         self.revise_index(name, at);

@@ -107,6 +107,7 @@ impl State {
 
     /// The repository `name`, in which an op puts content: it exists from then on.
     fn populate(&mut self, name: &RepositoryName, at: &At) -> &mut Repository {
+        self.existing += u64::from(self.repository(name).is_none());
         let repository = self.repository_mut(name);
         if !repository.exists() {
             repository.born = at.seq;
