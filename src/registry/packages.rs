@@ -16,7 +16,7 @@ const MAX_PACKED: u64 = 32 << 20;
 const LIMITS: Limits = Limits { unpacked: 32 << 20, file: 5 << 20, entries: 10_000, depth: 16 };
 /// How many packages are read at once.
 const AT_ONCE: usize = 2;
-/// Actor wants one read waits for its turn no longer.
+/// A request that wants one read waits for its turn no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(10 * 60);
 

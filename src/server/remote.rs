@@ -1,4 +1,4 @@
-//! Actor is on the other side, behind proxies that are trusted to say so (`server.trusted_proxies`).
+//! Who is on the other side, behind proxies that are trusted to say so (`server.trusted_proxies`).
 
 use std::net::IpAddr;
 

@@ -1,16 +1,12 @@
 //! Decisions on what collectors and verified reads report.
 
-use std::time::Duration;
-
 use super::{Decision, append};
 use crate::clock::Timestamp;
+use crate::journal::fold::FENCE_AGE;
 use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{BodiesOp, EraseOp, FenceOp, Op, PurgeOp, ReapOp, RequireOp, RulesOp};
 use crate::journal::proposal::Refusal;
 use crate::journal::state::State;
-
-/// A fence stays this far behind the time of its commit.
-const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What is named and not marked yet.
 pub(super) fn damaged(state: &State, op: &BodiesOp) -> Decision {

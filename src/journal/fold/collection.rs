@@ -12,7 +12,7 @@ use crate::journal::undo::Removal;
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// A fence stays this far behind the time of its commit.
-const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(in crate::journal) const FENCE_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl State {
     /// The collector validated each entry, but ops between its look and this commit may have brought references or other

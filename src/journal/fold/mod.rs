@@ -14,6 +14,7 @@ mod restore;
 pub mod rules;
 mod tags;
 
+pub(super) use collection::FENCE_AGE;
 pub(super) use contents::is_of_nothing;
 pub use restore::NotRestorable;
 

@@ -23,7 +23,7 @@ const MAX_PACKED: u64 = 144 << 20;
 const SMALL: Limits = Limits { unpacked: 512 << 10, file: 5 << 20, entries: 250, depth: 16 };
 /// How many larger packages are read at once. Each takes as much memory as the few files that are judged, at most 5 MiB each.
 const AT_ONCE: usize = 4;
-/// Actor wants one read waits for its turn no longer.
+/// A request that wants one read waits for its turn no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For what is remembered, in bytes.
 const REMEMBERED: u64 = 8 << 20;

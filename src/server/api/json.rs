@@ -31,7 +31,7 @@ pub(super) fn status(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Actor signed, or why that is not known. What a key says of its owner may be any text.
+/// Who signed, or why that is not known. What a key says of its owner may be any text.
 fn provenance(verdict: &Verdict) -> Value {
     let mut told = json!({"status": status(verdict)});
     match verdict {

@@ -47,7 +47,7 @@ pub(in crate::server) async fn mount(
     digest: &Digest,
     from: Option<&RepositoryName>,
 ) -> Result<Reply, Failure> {
-    // Actor may not read there is told the same as when nothing is there.
+    // Who may not read there is told the same as when nothing is there.
     let from = from.filter(|_| ask.permit(Access::Read).is_ok());
     match ask.registry().mount(repository, digest, from, &ask.who()).await? {
         Mounted::Mounted => Ok(created(repository, digest)),
