@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::museum::upload;
 use crate::support::artifact::Blob;
 use crate::support::charts::pack;
+use crate::support::folder::files_of;
 use crate::support::http::{Request, Response, send};
 use crate::support::index::{chart_path, index_path};
 use crate::support::registry::{assert_status, blob_path, manifest_path, put_manifest};
@@ -77,9 +78,9 @@ impl Damage {
         } else {
             server.kill()
         }
-        let whole = files(folder.path());
+        let whole = files_of(folder.path());
         let kind = self.cause(&commits_of(folder.path(), "team"));
-        let damaged = files(folder.path());
+        let damaged = files_of(folder.path());
 
         let server = start(folder.path());
         for request in requests(&release) {
@@ -95,7 +96,7 @@ impl Damage {
         assert!(metrics.contains(&counted), "{self:?}: {metrics}");
         let log = server.log();
         assert_eq!(log.matches("is refused: the journal is broken").count(), 1, "{self:?}: {log}");
-        assert!(of_team(&files(folder.path())) == of_team(&damaged), "{self:?}: something was written");
+        assert!(of_team(&files_of(folder.path())) == of_team(&damaged), "{self:?}: something was written");
 
         for (name, bytes) in &whole {
             fs::write(folder.path().join(name), bytes).unwrap();
@@ -175,7 +176,7 @@ async fn a_server_does_not_start_over_a_damaged_layout() {
         if let Some(bytes) = bytes {
             fs::write(&layout, bytes).unwrap();
         }
-        let before = files(folder.path());
+        let before = files_of(folder.path());
         let Output { status, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_charthouse"))
             .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--storage"])
             .arg(folder.path())
@@ -186,7 +187,7 @@ async fn a_server_does_not_start_over_a_damaged_layout() {
         assert_eq!(status.code(), Some(1), "{said}");
         assert!(said.contains(reason) && said.contains("from a backup"), "{said}");
         assert!(!said.contains("panicked"), "{said}");
-        assert!(files(folder.path()) == before, "{said}");
+        assert!(files_of(folder.path()) == before, "{said}");
     }
     fs::write(&layout, sound).unwrap();
     let server = Server::over(folder.path());
@@ -321,7 +322,7 @@ fn commits_of(folder: &Path, namespace: &str) -> Vec<PathBuf> {
 
 /// The files below a folder, in order.
 fn below(folder: &Path) -> Vec<PathBuf> {
-    files(folder).into_keys().map(|name| folder.join(name)).collect()
+    files_of(folder).into_keys().map(|name| folder.join(name)).collect()
 }
 
 /// What of these files belongs to the namespace `team` itself.
@@ -332,22 +333,4 @@ fn of_team(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<&str, &[u8]> {
     };
     let own = files.iter().filter(|(name, _)| is_own(name));
     own.map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect()
-}
-
-/// The files of a folder but those that a server alone needs.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (mut files, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
-    while let Some(next) = waiting.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                files.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    files.remove("lock");
-    files
 }

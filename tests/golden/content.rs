@@ -14,8 +14,8 @@ use serde_json::json;
 use super::writer::{Writer, attached, digest_of, repository_of, tag_of};
 use crate::museum::{api, form, upload};
 use crate::support::artifact::{
-    Blob, Document, IMAGE_CONFIG, IMAGE_LAYER, IMAGE_MANIFEST, Image, NON_DISTRIBUTABLE_LAYER, image, index,
-    noise, referrer, sha256, sha512,
+    Blob, Document, IMAGE_CONFIG, IMAGE_LAYER, IMAGE_MANIFEST, Image, NON_DISTRIBUTABLE_LAYER, image,
+    image_of, index, noise, referrer, sha256, sha512,
 };
 use crate::support::charts::{pack, root};
 use crate::support::http::Request;
@@ -40,14 +40,7 @@ pub fn large(seed: &str) -> Blob {
 
 /// An image whose layer has several data objects.
 pub fn large_image(seed: &str) -> Image {
-    let (config, layer) = (Blob::new(json!({"large": seed}).to_string()), large(seed));
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": IMAGE_MANIFEST,
-        "config": config.descriptor(IMAGE_CONFIG),
-        "layers": [layer.descriptor(IMAGE_LAYER)],
-    });
-    Image { blobs: vec![config, layer], manifest: Document::new(IMAGE_MANIFEST, &manifest) }
+    image_of(Blob::new(json!({"large": seed}).to_string()), large(seed))
 }
 
 /// Charts as they are packed, in `team` and `team/sub`.

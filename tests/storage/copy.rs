@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::artifact::noise;
+use crate::support::folder::files_of;
 use crate::support::http::{Request, Response, send};
 use crate::support::index::index_path;
 use crate::support::registry::{assert_status, blob_path, location, manifest_path};
@@ -62,27 +63,9 @@ pub(super) fn folders() -> (TempDir, std::path::PathBuf, std::path::PathBuf) {
     (root, from, to)
 }
 
-/// The files of a folder but those that a server alone needs.
-fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (mut files, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
-    while let Some(next) = waiting.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else {
-                let name = text(path.strip_prefix(folder).unwrap()).to_owned();
-                files.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    files.remove("lock");
-    files
-}
-
 /// What of it a copy must have.
 pub(super) fn worth_copying(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = tree(folder);
+    let mut files = files_of(folder);
     files.retain(|name, _| !name.contains("/_checkpoint/") && !name.contains("/_upload/"));
     files
 }
@@ -182,10 +165,10 @@ async fn a_store_is_copied_while_it_is_served_and_serves_the_same() {
     assert!(late > 3, "only {late} charts were pushed meanwhile");
     server.stop();
 
-    let source = tree(&from);
+    let source = files_of(&from);
     run();
-    assert_eq!(tree(&from), source, "the source is untouched");
-    assert_eq!(worth_copying(&from), tree(&to), "the copy has what it must have, and nothing else");
+    assert_eq!(files_of(&from), source, "the source is untouched");
+    assert_eq!(worth_copying(&from), files_of(&to), "the copy has what it must have, and nothing else");
     let (again, _) = succeeds(&[text(&from), text(&to), "-o", "json"]);
     let again: Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again["complete"], true);
@@ -232,7 +215,7 @@ async fn a_copy_that_is_killed_again_and_again_is_finished_in_the_end() {
     }
     println!("killed {killed} times");
     let left_over = |name: &String| name.starts_with("tmp/");
-    let mut there = tree(&to);
+    let mut there = files_of(&to);
     there.retain(|name, _| !left_over(name));
     assert_eq!(there, worth_copying(&from));
     let (one, other) = (serve(&from), serve(&to));
@@ -245,7 +228,7 @@ async fn a_store_that_lost_data_is_copied_in_part_and_that_part_is_not_served() 
     let server = serve(&from);
     fill(server.address()).await;
     server.stop();
-    let lost = tree(&from).into_keys().find(|name| name.starts_with("ns/team/sub/_data/")).unwrap();
+    let lost = files_of(&from).into_keys().find(|name| name.starts_with("ns/team/sub/_data/")).unwrap();
     fs::remove_file(from.join(&lost)).unwrap();
 
     let said = fails(&[text(&from), text(&to)], 1);

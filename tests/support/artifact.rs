@@ -118,8 +118,11 @@ pub struct Image {
 
 /// An image of one small layer; every seed gives different digests.
 pub fn image(seed: &str) -> Image {
-    let config = Blob::new(json!({"seed": seed}).to_string());
-    let layer = Blob::new(format!("layer of {seed}"));
+    image_of(Blob::new(json!({"seed": seed}).to_string()), Blob::new(format!("layer of {seed}")))
+}
+
+/// An image of one layer.
+pub fn image_of(config: Blob, layer: Blob) -> Image {
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": IMAGE_MANIFEST,

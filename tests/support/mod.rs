@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod charts;
 pub mod command;
 pub mod distribution;
+pub mod folder;
 pub mod hostile;
 pub mod hostile_registry;
 pub mod http;
