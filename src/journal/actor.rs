@@ -54,14 +54,14 @@ impl PrincipalName {
     pub fn new(name: &str) -> Self {
         let mut text = String::with_capacity(name.len());
         for byte in name.bytes() {
-            let encoded = match byte {
-                b'!'..=b'~' if byte != b'%' => char::from(byte).to_string(),
-                _ => format!("%{byte:02X}"),
-            };
-            if text.len() + encoded.len() > MAX_PRINCIPAL {
+            let is_plain = byte.is_ascii_graphic() && byte != b'%';
+            if text.len() + if is_plain { 1 } else { 3 } > MAX_PRINCIPAL {
                 break;
             }
-            text.push_str(&encoded);
+            match is_plain {
+                true => text.push(char::from(byte)),
+                false => text.push_str(&format!("%{byte:02X}")),
+            }
         }
         Self::verbatim(&text)
     }

@@ -76,11 +76,12 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, Error> {
-        if self.has_sound(&Wanted::new(Kind::Blob, repository, digest)).await? {
+        let Some(state) = self.journals.recent(&repository.namespace()).await? else { return Ok(false) };
+        if self.has_sound_in(&state, &Wanted::new(Kind::Blob, repository, digest)).await? {
             return Ok(true);
         }
         // When the namespace has the bytes, the journal makes a mount of the push: they must be sound, too.
-        self.has_sound(&Wanted::new(Kind::Content, repository, digest)).await?;
+        self.has_sound_in(&state, &Wanted::new(Kind::Content, repository, digest)).await?;
         Ok(false)
     }
 

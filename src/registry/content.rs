@@ -192,8 +192,15 @@ impl Registry {
     /// Whether the state names bytes of `wanted` that can be relied on, so that a push need not store its own. Small
     /// content is read for it, unless it is in the cache; of larger content the state is believed.
     pub(super) async fn has_sound(&self, wanted: &Wanted) -> Result<bool, Error> {
-        let state = self.journals.recent(&wanted.namespace()).await?;
-        let Some(stored) = state.and_then(|state| wanted.find(&state)) else { return Ok(false) };
+        match self.journals.recent(&wanted.namespace()).await? {
+            Some(state) => self.has_sound_in(&state, wanted).await,
+            None => Ok(false),
+        }
+    }
+
+    /// [`Self::has_sound`], for a state that is recent.
+    pub(super) async fn has_sound_in(&self, state: &State, wanted: &Wanted) -> Result<bool, Error> {
+        let Some(stored) = wanted.find(state) else { return Ok(false) };
         if stored.size > MAX_CACHED {
             return Ok(true);
         }
