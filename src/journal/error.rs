@@ -49,7 +49,7 @@ pub enum ProposeError {
 }
 
 impl JournalError {
-    /// Whether the namespace is refused: nothing in it is read or written until somebody has changed something.
+    /// Whether the namespace is refused: nothing in it is read or written until an operator has repaired it.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::Newer(_))
     }
