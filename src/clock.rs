@@ -1,13 +1,13 @@
 //! Time, randomness and ids as inputs: the core asks this seam, so that tests and the simulator can answer.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 /// Where the core gets time and randomness from.
 pub trait Clock: Send + Sync + 'static {
@@ -20,17 +20,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// A UUID v7 whose time part is `at` (RFC 9562 section 5.7).
     fn uuid(&self, at: Timestamp) -> Uuid {
-        let micros = at.micros().max(0) as u64;
-        let stamp =
-            uuid::Timestamp::from_unix(NoContext, micros / 1_000_000, (micros % 1_000_000) as u32 * 1_000);
-        let time_only = Uuid::new_v7(stamp).as_u128() & !LOW_80_BITS;
-        Uuid::from_u128(time_only | (self.random() & LOW_80_BITS & !VERSION_AND_VARIANT) | V7_MARK)
+        let millis = (at.micros().max(0) / 1_000) as u64;
+        let [_, _, _, _, _, _, random @ ..] = self.random().to_be_bytes();
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }
-
-const LOW_80_BITS: u128 = (1 << 80) - 1;
-const VERSION_AND_VARIANT: u128 = (0xf << 76) | (0b11 << 62);
-const V7_MARK: u128 = (0x7 << 76) | (0b10 << 62);
 
 /// The machine's clock and the operating system's randomness.
 pub struct SystemClock {
@@ -55,13 +49,26 @@ impl Clock for SystemClock {
     }
 
     fn random(&self) -> u128 {
-        let mut bytes = [0; 16];
-        // The kernel refuses only before it is seeded at boot; the hash state of `Uuid` does not help then either.
-        if getrandom::fill(&mut bytes).is_err() {
-            return Uuid::now_v7().as_u128();
-        }
-        u128::from_ne_bytes(bytes)
+        RANDOM.with_borrow_mut(|pool| {
+            if pool.is_empty() {
+                let mut bytes = [[0; 16]; RANDOM_POOL];
+                // The kernel refuses only before it is seeded at boot; the hash state of `Uuid` does not help then either.
+                if getrandom::fill(bytes.as_flattened_mut()).is_err() {
+                    return Uuid::now_v7().as_u128();
+                }
+                pool.extend(bytes.map(u128::from_ne_bytes));
+            }
+            pool.pop().unwrap_or_default()
+        })
     }
+}
+
+/// Numbers asked of the kernel at once: each call of it costs as much as handling a header of a request.
+const RANDOM_POOL: usize = 32;
+
+thread_local! {
+    /// Random numbers of this thread that were not used yet. Each is used once.
+    static RANDOM: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 with six decimals.
@@ -95,17 +102,45 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let format =
-            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-        let at =
-            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
-        f.write_str(&at.format(&format).map_err(|_| fmt::Error)?)
+        f.write_str(self.write(&mut TEMPLATE.clone()).ok_or(fmt::Error)?)
+    }
+}
+
+/// The text of a timestamp, with zeros for its digits.
+const TEMPLATE: [u8; 27] = *b"0000-00-00T00:00:00.000000Z";
+
+impl Timestamp {
+    /// Writes the text into `template`; nothing for a year that has not four digits.
+    fn write(self, template: &mut [u8; TEMPLATE.len()]) -> Option<&str> {
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).ok()?;
+        let (year, (hour, minute, second, micros)) = (u32::try_from(at.year()).ok()?, at.to_hms_micro());
+        let (month, day) = (u8::from(at.month()).into(), at.day().into());
+        let fields: [(usize, usize, u32); 7] = [
+            (0, 4, year),
+            (5, 7, month),
+            (8, 10, day),
+            (11, 13, hour.into()),
+            (14, 16, minute.into()),
+            (17, 19, second.into()),
+            (20, 26, micros),
+        ];
+        for (start, end, mut number) in fields {
+            for digit in template[start..end].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        std::str::from_utf8(template).ok()
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut template = TEMPLATE;
+        let text = self
+            .write(&mut template)
+            .ok_or_else(|| ser::Error::custom("not a time with a year of four digits"))?;
+        serializer.serialize_str(text)
     }
 }
 
@@ -143,6 +178,17 @@ mod tests {
                 prop_assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
             }
         }
+    }
+
+    #[test]
+    fn random_numbers_do_not_repeat_within_or_between_threads() {
+        let numbers = || (0..1_000).map(|_| SystemClock::default().random()).collect::<Vec<_>>();
+        let other = std::thread::spawn(numbers);
+        let mut all = numbers();
+        all.extend(other.join().unwrap());
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(all.iter().fold(0, |bits, number| bits | number) == u128::MAX);
     }
 
     #[test]

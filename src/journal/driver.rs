@@ -24,8 +24,10 @@ use crate::oci::Namespace;
 
 /// A request that the store does not answer in this time counts as unanswered.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A checkpoint is due after this many commits, or one for each 64 entries of the state.
+/// A checkpoint is due after this many commits, or one for each [`CHECKPOINT_ENTRIES`] of the state if that is more.
 const CHECKPOINT_COMMITS: u64 = 64;
+/// To write them all costs a commit as much as to write so many of them.
+const CHECKPOINT_ENTRIES: u64 = 32;
 /// ... or after this many bytes of journal, or as many as the last checkpoint had.
 const CHECKPOINT_BYTES: u64 = 8 << 20;
 /// A namespace with more commits than this after its checkpoint gets one when it is quiet, or was just loaded.
@@ -406,7 +408,7 @@ impl Driver {
 impl Inner {
     fn is_checkpoint_due(&self) -> bool {
         let Tail { commits, bytes } = self.machine.tail();
-        let many = commits >= CHECKPOINT_COMMITS.max(self.machine.state().entries / 64);
+        let many = commits >= CHECKPOINT_COMMITS.max(self.machine.state().entries / CHECKPOINT_ENTRIES);
         let large = bytes >= CHECKPOINT_BYTES.max(self.checkpoint.last_size);
         self.machine.is_serving() && !self.checkpoint.running && (many || large)
     }

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::{StreamExt, stream};
 use imbl::OrdMap;
 use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::damage::{DamageCounts, DamageKind};
@@ -26,6 +28,8 @@ use crate::oci::{Namespace, RepositoryName};
 /// What an entry of a state (a tag, a manifest, a blob that is held) takes in memory, in bytes, about.
 const ENTRY: u64 = 400;
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// Checkpoints that are written side by side: most of their time goes into waiting for the store.
+const CONCURRENT_CHECKPOINTS: usize = 16;
 /// The pause before a marker is sent again.
 const MARKER_PAUSE: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_secs(10);
@@ -171,11 +175,21 @@ impl Journals {
         self.namespaces.load().values().filter(|driver| driver.is_loaded()).count()
     }
 
-    /// Writes the checkpoints that make the next start quick.
-    pub async fn shutdown(&self) {
-        for driver in self.drivers() {
-            driver.checkpoint().await;
+    /// Writes the checkpoints without which the next load of a namespace would read many commits, for at most `within`.
+    pub async fn shutdown(&self, within: Duration) {
+        if timeout(within, self.checkpoint(CHECKPOINT_QUIET)).await.is_err() {
+            tracing::warn!("not all checkpoints were written in time: the next start reads more commits");
         }
+    }
+
+    /// Writes a checkpoint of each loaded namespace that has more than `over` commits since its last one.
+    pub async fn checkpoint(&self, over: u64) {
+        let mut due: Vec<_> =
+            self.drivers().into_iter().map(|driver| (driver.tail().commits, driver)).collect();
+        due.retain(|(commits, _)| *commits > over);
+        due.sort_by_key(|(commits, _)| std::cmp::Reverse(*commits));
+        let written = |(_, driver): (u64, Arc<Driver>)| driver.checkpoint();
+        stream::iter(due).for_each_concurrent(CONCURRENT_CHECKPOINTS, written).await;
     }
 
     async fn confirmed(&self, namespace: &Namespace, within: Duration) -> Result<Seen, JournalError> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 use super::hasher::Hasher;
 
 /// The digest of some bytes, written `sha256:<64 hex>` or `sha512:<128 hex>`.
@@ -98,24 +100,41 @@ impl Digest {
 
     /// The hash in lower-case hex, without the algorithm.
     pub fn hex(&self) -> String {
-        self.as_bytes().iter().flat_map(|byte| hex_pair(*byte)).map(char::from).collect()
+        self.write(&mut [0; MAX_TEXT])[self.algorithm().as_str().len() + 1..].to_owned()
+    }
+}
+
+/// `sha256:` and the hex of 64 bytes at most.
+const MAX_TEXT: usize = 7 + 128;
+
+impl Digest {
+    /// Writes the text of the digest to the front of `buffer`.
+    fn write<'a>(&self, buffer: &'a mut [u8; MAX_TEXT]) -> &'a str {
+        let (algorithm, bytes) = (self.algorithm().as_str(), self.as_bytes());
+        let start = algorithm.len() + 1;
+        buffer[..start - 1].copy_from_slice(algorithm.as_bytes());
+        buffer[start - 1] = b':';
+        for (pair, byte) in buffer[start..].chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&hex_pair(*byte));
+        }
+        std::str::from_utf8(&buffer[..start + bytes.len() * 2]).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut hex = [0; 128];
-        let bytes = self.as_bytes();
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
-            pair.copy_from_slice(&hex_pair(*byte));
-        }
-        f.write_str(self.algorithm().as_str())?;
-        f.write_str(":")?;
-        f.write_str(std::str::from_utf8(&hex[..bytes.len() * 2]).unwrap_or_default())
+        f.write_str(self.write(&mut [0; MAX_TEXT]))
     }
 }
 
-text_type!(Digest, InvalidDigest);
+/// In one piece: a checkpoint has several digests on each line.
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.write(&mut [0; MAX_TEXT]))
+    }
+}
+
+text_type!(Digest, InvalidDigest, without serialize);
 
 fn hex_pair(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -6,9 +6,19 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// Gives a type that has `Display` and `parse(&str) -> Result<Self, $error>` the traits of a plain string value.
+/// Gives a type that has `Display` and `parse(&str) -> Result<Self, $error>` the traits of a plain string value;
+/// with `without serialize` all but `Serialize`.
 macro_rules! text_type {
     ($type:ty, $error:ty) => {
+        text_type!($type, $error, without serialize);
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+    ($type:ty, $error:ty, without serialize) => {
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Display::fmt(self, f)
@@ -28,12 +38,6 @@ macro_rules! text_type {
 
             fn try_from(text: &str) -> Result<Self, $error> {
                 Self::parse(text)
-            }
-        }
-
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
             }
         }
 

@@ -32,6 +32,7 @@ mod vetting;
 mod tests;
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -181,9 +182,9 @@ impl Registry {
         self.journals.stopped().await
     }
 
-    /// Writes what makes the next start quick; the last thing that is done with a registry.
-    pub async fn shutdown(&self) {
-        self.journals.shutdown().await;
+    /// Writes what makes the next start quick, for at most `within`; the last thing that is done with a registry.
+    pub async fn shutdown(&self, within: Duration) {
+        self.journals.shutdown(within).await;
     }
 
     async fn propose(&self, namespace: &Namespace, change: Change, who: &Actor) -> Result<Outcome, Error> {

@@ -68,6 +68,10 @@ impl InHand {
 /// for a body that nobody takes: with a hundred uploads waiting for memory, that held 80 MiB.
 const BURST: usize = 32 * 1024;
 
+/// Bytes read at once where a head begins or goes on: most heads are shorter, and what is read of a body behind one is
+/// copied twice.
+const HEAD_READ: usize = 2 * 1024;
+
 /// A TCP stream that fails with `TimedOut` when the other side stalls, and with `InvalidData` when a line of a head
 /// does not end.
 pub(super) struct Connection {
@@ -116,11 +120,23 @@ impl Connection {
     /// Reads what comes next: bytes that have arrived already, or else bytes from the socket.
     fn poll_arrived(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
+            return match self.framing.is_at_head() && buf.remaining() > HEAD_READ {
+                true => self.poll_head(cx, buf),
+                false => Pin::new(&mut self.stream).poll_read(cx, buf),
+            };
         }
         let length = self.ahead.len().min(buf.remaining());
         buf.put_slice(&self.ahead[..length]);
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads at most [`HEAD_READ`] bytes from the socket.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut head = ReadBuf::new(buf.initialize_unfilled_to(HEAD_READ));
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut head);
+        let read = head.filled().len();
+        buf.advance(read);
+        polled
     }
 
     /// Keeps back what may not be passed on yet of the bytes in `buf` from `start` on. Returns how many are passed on.
@@ -291,6 +307,16 @@ mod tests {
         assert_eq!(read(&mut connection).await, BURST);
         in_hand.end();
         assert_eq!(read(&mut connection).await, 6 * BURST, "what is left of a body is thrown away");
+    }
+
+    #[tokio::test]
+    async fn little_of_a_body_is_read_with_its_head() {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(&[HEAD.as_bytes(), &[b'\n'; BURST]].concat()).await.unwrap();
+        assert_eq!(read(&mut connection).await, HEAD.len());
+        assert_eq!(connection.ahead.len(), HEAD_READ - HEAD.len());
+        connection.in_hand().begin(BODY);
+        assert_eq!(read(&mut connection).await, BURST);
     }
 
     #[tokio::test]

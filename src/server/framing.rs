@@ -94,6 +94,11 @@ impl Framing {
         }
     }
 
+    /// Whether the next bytes are not known to be those of a body.
+    pub(super) fn is_at_head(&self) -> bool {
+        matches!(self.0, State::Head(_) | State::HeadComplete)
+    }
+
     /// Whether part of a head was passed on, and not all of it.
     pub(super) fn is_inside_head(&self) -> bool {
         matches!(self.0, State::Head(Head { has_bytes: true, .. }))

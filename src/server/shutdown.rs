@@ -9,6 +9,9 @@ use tracing::info;
 
 use super::listener::RunningServer;
 
+/// The last checkpoints may take this part of `server.shutdown_timeout`, after the requests in flight.
+const CHECKPOINT_SHARE: u32 = 4;
+
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
     terminate: Signal,
@@ -33,6 +36,7 @@ impl Signals {
 /// its last.
 pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Signals) -> anyhow::Result<()> {
     let registry = Arc::clone(server.services().registry());
+    let timeout = server.services().settings.server.shutdown_timeout;
     tokio::select! {
         name = signals.next() => info!("{name}: draining"),
         reason = registry.stopped() => {
@@ -47,7 +51,7 @@ pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Sig
     server.stop(true);
     let drained = async {
         server.ended().await.context("the listener failed while draining")?;
-        registry.shutdown().await;
+        registry.shutdown(timeout / CHECKPOINT_SHARE).await;
         Ok(())
     };
     tokio::select! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use charthouse::backend::{Backend, Counted, Fs, Memory};
 use charthouse::clock::{Clock, SystemClock};
 use charthouse::config::{Anonymous, Settings};
-use charthouse::journal::{DamageCounts, DamageKind, Journals, Mode, Options};
+use charthouse::journal::{DamageKind, Journals, Mode, Options};
 use charthouse::oci::{NamespacePattern, TagPattern};
 use charthouse::registry::{Limits, Policy, Registry};
 use charthouse::server::operations::{self, Operations};
@@ -76,8 +76,7 @@ pub struct TestServer {
     folder: Option<TempDir>,
     double: Option<Arc<Double>>,
     policy: Arc<Policy>,
-    registry: Arc<Registry>,
-    damage: Arc<DamageCounts>,
+    journals: Arc<Journals>,
 }
 
 impl TestServer {
@@ -160,14 +159,14 @@ impl TestServer {
 
     /// Whether damaged data objects or attached bodies were found.
     pub fn has_found_damage(&self) -> bool {
-        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.damage.count(*kind) > 0)
+        [DamageKind::Object, DamageKind::Body].iter().any(|kind| self.journals.damage().count(*kind) > 0)
     }
 
-    /// Writes what a clean stop writes.
+    /// Writes a checkpoint of each namespace that was changed since its last one.
     pub async fn write_checkpoints(&self) {
-        let registry = Arc::clone(&self.registry);
+        let journals = Arc::clone(&self.journals);
         let storage = self.storage.as_ref().expect("it runs until it is stopped");
-        storage.spawn(async move { registry.shutdown().await }).await.expect("no panic");
+        storage.spawn(async move { journals.checkpoint(0).await }).await.expect("no panic");
     }
 
     /// The folder of a server over one.
@@ -208,17 +207,19 @@ impl TestServer {
             let journals = Journals::open(Arc::clone(&store), Arc::clone(&clock), options).await;
             let journals = journals.expect("an empty or a good store");
             let damage = Arc::clone(journals.damage());
-            let registry = Registry::new(journals, store, Arc::clone(&clock), Limits::default(), of_registry);
-            let mut services = Services::new(settings, Arc::clone(&registry), handle, &*clock);
-            services.storage = StorageCounts { requests, http: None, damage: Arc::clone(&damage) };
+            let (limits, journals_of_registry) = (Limits::default(), Arc::clone(&journals));
+            let registry =
+                Registry::new(journals_of_registry, store, Arc::clone(&clock), limits, of_registry);
+            let mut services = Services::new(settings, registry, handle, &*clock);
+            services.storage = StorageCounts { requests, http: None, damage };
             // News of the store is old after a time that a test can wait for.
             services.limits.probe = Duration::from_millis(100);
-            (services, registry, damage)
+            (services, journals)
         });
-        let (services, registry, damage) = opening.await.expect("the store opens");
+        let (services, journals) = opening.await.expect("the store opens");
         let running = start(Arc::new(services)).expect("a free port");
         let (addr, storage) = (running.addr(), Some(storage));
-        Self { addr, running, storage, folder: None, double: None, policy, registry, damage }
+        Self { addr, running, storage, folder: None, double: None, policy, journals }
     }
 
     /// The reply to `request`; panics when the server gives none.

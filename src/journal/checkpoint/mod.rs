@@ -29,6 +29,9 @@ const MAX_UNPACKED: u64 = 8 << 30;
 /// Fast, and already a fifth of the size.
 const LEVEL: i32 = 1;
 
+/// The bytes of a record of most states, about: a buffer that grows is copied.
+const TYPICAL_RECORD: usize = 400;
+
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     pub state: State,
@@ -124,7 +127,7 @@ pub fn write(state: &State) -> Result<Bytes, MalformedCheckpoint> {
 
 /// The records of a state, a line each.
 fn body(state: &State) -> Result<Vec<u8>, MalformedCheckpoint> {
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(state.entries as usize * TYPICAL_RECORD);
     for record in records(state) {
         serde_json::to_writer(&mut body, &record)?;
         body.push(b'\n');

@@ -188,12 +188,34 @@ async fn after_a_shutdown_the_next_load_takes_few_requests() {
     let store = store();
     let (journals, _) = open(&store, u64::MAX).await;
     push_all(&journals, 0..50).await;
-    journals.shutdown().await;
+    journals.checkpoint(0).await;
     let (next, _) = open(&store, u64::MAX).await;
     store.reset_counts();
     assert_eq!(next.current(&team()).await.unwrap().unwrap().entries, 50);
     let requests = store.counts().total();
     assert!(requests <= 8, "{requests} requests");
+}
+
+#[tokio::test]
+async fn a_shutdown_writes_a_checkpoint_where_the_next_load_would_read_more_than_32_commits() {
+    for (commits, written) in [(32, &[] as &[u64]), (33, &[33])] {
+        let store = store();
+        let (journals, _) = open(&store, u64::MAX).await;
+        push_all(&journals, 0..commits).await;
+        journals.shutdown(Duration::from_secs(60)).await;
+        assert_eq!(checkpoints(&store).await, written, "{commits} commits");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_longer_than_it_may_for_a_store_that_is_silent() {
+    let store = store();
+    let (journals, _) = open(&store, u64::MAX).await;
+    push_all(&journals, 0..40).await;
+    store.inject(Fault::nth(1, Effect::Delay(Duration::from_secs(60))).of(Verb::Create).on("_checkpoint").and_all_later());
+    let begun = std::time::Instant::now();
+    journals.shutdown(Duration::from_millis(100)).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -218,7 +240,7 @@ async fn only_the_two_newest_checkpoints_are_kept() {
     let (journals, _) = open(&store, u64::MAX).await;
     for n in 0..4 {
         push(&journals, n).await.unwrap();
-        journals.shutdown().await;
+        journals.checkpoint(0).await;
     }
     assert_eq!(checkpoints(&store).await, [4, 3]);
 }

@@ -83,12 +83,11 @@ impl Registry {
         incoming.check_length()?;
         check_digest(digest, hasher.finish())?;
         if !is_known {
-            let held = incoming.writer.held();
-            let content = incoming.writer.finish().await?;
+            let (content, bytes) = incoming.writer.finish_with_bytes().await?;
             let staged = first_object(&content);
             let outcome = self.name(repository, digest, content, who).await?;
             // A manifest that is looked at comes next.
-            if let Some(bytes) = held {
+            if let Some(bytes) = bytes {
                 let wanted = Wanted::new(Kind::Blob, repository, digest);
                 self.keep_if_stored(&wanted, staged, &outcome, bytes).await;
             }

@@ -97,9 +97,14 @@ impl Writer {
         Ok(std::mem::take(&mut self.pieces))
     }
 
-    /// Everything taken, if it is small enough to be kept for who reads it next.
-    pub fn held(&self) -> Option<Bytes> {
-        self.holds_all(MAX_CACHED as usize).then(|| self.buffer.joined())
+    /// [`Writer::finish`], with the bytes themselves if they are few enough to be cached.
+    pub async fn finish_with_bytes(self) -> Result<(Body, Option<Bytes>), Error> {
+        if self.holds_all(MAX_ATTACHED) {
+            let bytes = self.buffer.joined();
+            return Ok((Body::attached(bytes.clone()), Some(bytes)));
+        }
+        let bytes = self.holds_all(MAX_CACHED as usize).then(|| self.buffer.joined());
+        Ok((self.finish().await?, bytes))
     }
 
     /// Everything taken, as a body for the journal to name.
