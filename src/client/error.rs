@@ -48,6 +48,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `CODE: message`, one for each error of the body.
     pub messages: Vec<String>,
+    /// What this client knows about it.
+    pub notes: Vec<String>,
     pub retry_after: Option<Duration>,
 }
 
@@ -56,6 +58,9 @@ impl fmt::Display for Answer {
         write!(f, "{}: {}", self.what, self.status)?;
         for message in &self.messages {
             write!(f, ": {message}")?;
+        }
+        for note in &self.notes {
+            write!(f, "; {note}")?;
         }
         match self.status {
             StatusCode::UNAUTHORIZED => f.write_str("; `charthouse login` stores credentials"),
@@ -69,6 +74,14 @@ impl ClientError {
         Self::File { doing, path: path.to_owned(), source }
     }
 
+    /// Adds what this client knows about a refusal.
+    pub fn with_note(mut self, note: String) -> Self {
+        if let Self::Answer(answer) = &mut self {
+            answer.notes.push(note);
+        }
+        self
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
@@ -79,6 +92,18 @@ impl ClientError {
 
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the registry knows nothing under the name, and has no other reason.
+    pub fn is_unknown_name(&self) -> bool {
+        let unknown = ["NAME_UNKNOWN", "MANIFEST_UNKNOWN", "UNKNOWN", "NOT_FOUND", "404"];
+        match self {
+            Self::Answer(answer) if answer.status == StatusCode::NOT_FOUND => {
+                let mut codes = answer.messages.iter().filter_map(|message| message.split_once(':'));
+                !codes.any(|(code, _)| is_code(code) && !unknown.contains(&code))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the same request may succeed a moment later.
@@ -103,6 +128,11 @@ impl ClientError {
             _ => None,
         }
     }
+}
+
+/// Whether a text is a code of the specification, such as `NAME_INVALID`.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// What TLS objected to, if it was TLS.
@@ -131,8 +161,25 @@ mod tests {
             what: "GET http://h/v2/".to_owned(),
             status: StatusCode::from_u16(status).unwrap(),
             messages: vec!["DENIED: no".to_owned()],
+            notes: Vec::new(),
             retry_after: None,
         }))
+    }
+
+    #[test]
+    fn a_404_with_another_reason_is_told() {
+        for (message, expected) in [
+            ("NAME_UNKNOWN: no such repository", true),
+            ("404 page not found", true),
+            ("NAME_INVALID: `api` is reserved", false),
+        ] {
+            let mut error = answer(404);
+            if let ClientError::Answer(answer) = &mut error {
+                answer.messages = vec![message.to_owned()];
+            }
+            assert_eq!(error.is_unknown_name(), expected, "{message}");
+        }
+        assert!(!answer(403).is_unknown_name());
     }
 
     #[test]

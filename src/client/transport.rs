@@ -295,6 +295,7 @@ mod tests {
                 what: String::new(),
                 status: reqwest::StatusCode::SERVICE_UNAVAILABLE,
                 messages: Vec::new(),
+                notes: Vec::new(),
                 retry_after: None,
             }))
         };

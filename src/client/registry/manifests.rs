@@ -143,7 +143,8 @@ fn said_digest(headers: &HeaderMap) -> Option<Digest> {
 
 fn content_type(response: &Response, what: &str) -> Result<MediaType, ClientError> {
     let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let read = header.and_then(|value| MediaType::parse_header(value).ok());
+    // The type has no case (RFC 9110 section 8.3.1).
+    let read = header.and_then(|value| MediaType::parse_header(&value.to_ascii_lowercase()).ok());
     read.ok_or_else(|| ClientError::Refused(format!("{what} was answered without a media type")))
 }
 

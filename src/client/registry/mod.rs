@@ -18,7 +18,7 @@ pub use manifests::Stored;
 pub(super) use referrers::fallback_tag;
 
 use super::answer;
-use super::auth::{Authenticator, Credentials, Scope};
+use super::auth::{Authenticator, Scope, Source};
 use super::error::ClientError;
 use super::reference::{Host, Repository};
 use super::transport::{Request, Transport, same_origin};
@@ -46,12 +46,12 @@ impl Registry {
         transport: Arc<Transport>,
         host: Host,
         plain_http: bool,
-        credentials: Option<Credentials>,
+        credentials: Source,
     ) -> Result<Self, ClientError> {
         let scheme = if plain_http { "http" } else { "https" };
         let wrong = |_| ClientError::Usage(format!("`{host}` is no host of a registry"));
         let root = Url::parse(&format!("{scheme}://{}/", host.on_the_wire())).map_err(wrong)?;
-        let auth = Authenticator::new(root.clone(), credentials);
+        let auth = Authenticator::new(root.clone(), host.clone(), credentials);
         let (warnings, needs_sessions) = (Mutex::default(), AtomicBool::new(false));
         Ok(Self { transport, host, root, auth, warnings, needs_sessions })
     }
@@ -69,10 +69,16 @@ impl Registry {
         same_origin(&self.root, &other.root)
     }
 
-    /// What the registry warned of, each once.
+    /// What the registry and the stores of credentials warned of, each once.
     pub fn take_warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *warnings).into_iter().collect()
+        let own = self.auth.take_warnings();
+        own.into_iter().chain(std::mem::take(&mut *warnings)).collect()
+    }
+
+    /// Keeps `text` for those who look at the warnings.
+    pub fn warn(&self, text: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
     }
 
     /// Proves that the credentials are good: `false` when the registry did not ask for any.
