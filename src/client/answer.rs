@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::error::{Answer, ClientError};
-use super::transport::Request;
+use super::transport::{Forwarder, Request};
 
 const MAX_ERROR_BODY: u64 = 8 * 1024;
 const MAX_MESSAGE: usize = 1_024;
@@ -24,15 +24,16 @@ pub async fn success(request: &Request, response: Response) -> Result<Response, 
 pub async fn refusal(what: String, response: Response) -> ClientError {
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let notes = match response.extensions().get::<Forwarder>() {
+        Some(Forwarder(proxy)) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            vec![format!("{proxy} asks for a user and a password: write them into its URL")]
+        }
+        Some(Forwarder(proxy)) => vec![format!("it came through {proxy}")],
+        None => Vec::new(),
+    };
     // A body that cannot be read says as little as an empty one.
     let body = beginning(response, MAX_ERROR_BODY).await;
-    ClientError::Answer(Box::new(Answer {
-        what,
-        status,
-        messages: messages(&body),
-        notes: Vec::new(),
-        retry_after,
-    }))
+    ClientError::Answer(Box::new(Answer { what, status, messages: messages(&body), notes, retry_after }))
 }
 
 /// The whole body, at most `limit` bytes of it.

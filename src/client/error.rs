@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::network;
 use crate::oci::Digest;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum ClientError {
     /// No whole answer came.
     #[error("no answer to {what}")]
     Connection { what: String, source: reqwest::Error },
+    /// The server's certificate was refused: nothing was sent.
+    #[error("no answer to {what}: {fault} (--ca-file names certificates to trust)")]
+    Certificate { what: String, fault: &'static str },
     /// The registry did what no registry may do; nothing was written and no credential was sent.
     #[error("refused: {0}")]
     Refused(String),
@@ -117,7 +121,9 @@ impl ClientError {
                 status => status.is_server_error(),
             },
             // A certificate does not become good by asking again.
-            Self::Connection { source, .. } => !source.is_builder() && tls_error(source).is_none(),
+            Self::Connection { source, .. } => {
+                !source.is_builder() && network::tls_error(source).is_none() && !is_refused_by_proxy(source)
+            }
             _ => false,
         }
     }
@@ -135,21 +141,16 @@ fn is_code(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// What TLS objected to, if it was TLS.
-pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+/// Whether a proxy asks for a password: it would do so again.
+fn is_refused_by_proxy(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
+        if error.to_string().contains("proxy authorization required") {
+            return true;
         }
-        // An I/O error names as its source not what it wraps, but the source of that.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
+        next = error.source();
     }
-    None
+    false
 }
 
 #[cfg(test)]

@@ -275,7 +275,8 @@ impl Value for LogFilter {
         // A lone word that is no level would be taken for a target, and silence everything else.
         let lone_word = !text.contains(['=', ',', '[']);
         let level = ["off", "error", "warn", "info", "debug", "trace"].contains(&text);
-        if text.is_empty() || (lone_word && !level) || EnvFilter::try_new(text).is_err() {
+        // The parser of filters panics on some texts that are not ASCII.
+        if text.is_empty() || !text.is_ascii() || (lone_word && !level) || EnvFilter::try_new(text).is_err() {
             return Err(refused());
         }
         Ok(Self(text.to_owned()))

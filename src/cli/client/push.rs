@@ -65,7 +65,7 @@ impl Push {
                     pushed.push(one);
                 }
                 // The others would end alike.
-                Err(error @ ClientError::Connection { .. }) => {
+                Err(error @ (ClientError::Connection { .. } | ClientError::Certificate { .. })) => {
                     failures.add(package, error);
                     break;
                 }

@@ -12,6 +12,7 @@ use clap::Args;
 use super::output::note;
 use crate::client::{ClientError, Credentials, Host, Options, Registry, Source, Stores, Transport, text};
 use crate::clock::SystemClock;
+use crate::network::ProxyVariables;
 
 /// Of every command that talks to a registry.
 #[derive(Args)]
@@ -59,8 +60,12 @@ impl Connection {
             ca_file: self.ca_file,
             cert_file: self.cert_file,
             key_file: self.key_file,
+            proxies: ProxyVariables::read(|name| env::var(name).ok()),
         };
         let transport = Arc::new(Transport::new(&options, Arc::new(SystemClock::default()))?);
+        for warning in transport.warnings() {
+            note(&format!("warning: {warning}"));
+        }
         Ok(Session {
             transport,
             plain_http: self.plain_http,

@@ -84,7 +84,8 @@ impl ConfigFile {
         let wrong = || format!("the entry `{key}` of `auths` is malformed; log in to {host} again");
         match entry {
             Value::Null => Ok(None),
-            entry => Entry::deserialize(entry).ok().and_then(Entry::read).ok_or_else(wrong),
+            Value::Object(_) => Entry::deserialize(entry).ok().and_then(Entry::read).ok_or_else(wrong),
+            _ => Err(wrong()),
         }
     }
 
