@@ -309,3 +309,24 @@ fn what_a_registry_says_of_a_refusal_is_told() {
     let said = Charthouse::new().run(&["pull", &format!("oci://{}/api/app", registry.host())]).fails();
     assert!(said.contains("`api` is reserved"), "{said}");
 }
+
+#[test]
+fn a_registry_without_head_and_one_that_does_not_know_its_port_will_do() {
+    let registry = Hostile::start(|asked, address| match (asked.method.as_str(), asked.target.as_str()) {
+        ("HEAD", target) if target.contains("/manifests/") => Reply::new(405),
+        ("HEAD", _) => Reply::new(404),
+        // As a registry says that is reached through a mapped port.
+        ("POST", _) => Reply::new(202).header("Location", format!("http://{}/v2/upload?x=1", address.ip())),
+        ("PUT", _) => Reply::new(201),
+        _ => chart(asked),
+    });
+    let charthouse = Charthouse::new();
+    let host = registry.host();
+    let resolved = charthouse.json(&["resolve", &format!("oci://{host}/team/app:1.0.0")]);
+    assert!(resolved["digest"].as_str().unwrap().starts_with("sha256:"), "{resolved}");
+    let packed = pack("app-1.2.3", &[]);
+    charthouse.push(&packed, &format!("oci://{host}/team"));
+    let uploads =
+        registry.lines().iter().filter(|line| line.starts_with("PUT /v2/upload?x=1&digest=")).count();
+    assert_eq!(uploads, 2, "{:?}", registry.lines());
+}

@@ -3,15 +3,17 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use super::Charthouse;
 use super::hostile::manifest_of;
@@ -36,15 +38,23 @@ fn registry() -> Hostile {
 
 /// A server that shows the certificate of a fixture and hands everything on to `target`. Its thread ends with the test program.
 fn behind_tls(name: &str, target: &Hostile) -> SocketAddr {
+    behind_tls_that_asks(name, target, None)
+}
+
+/// The same, which asks clients for a certificate and keeps what they show.
+fn behind_tls_that_asks(name: &str, target: &Hostile, shown: Option<Shown>) -> SocketAddr {
     let pem = fs::read(fixture(name)).expect("a fixture");
     let certificate = CertificateDer::from_pem_slice(&pem).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(&pem).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("versions of TLS")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("a key that fits");
+        .expect("versions of TLS");
+    let config = match shown {
+        Some(shown) => config.with_client_cert_verifier(Arc::new(Anybody(shown))),
+        None => config.with_no_client_auth(),
+    };
+    let config = config.with_single_cert(vec![certificate], key).expect("a key that fits");
+
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let target = target.host();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -66,6 +76,51 @@ fn behind_tls(name: &str, target: &Hostile) -> SocketAddr {
     address
 }
 
+type Shown = Arc<Mutex<Vec<CertificateDer<'static>>>>;
+
+/// Takes and keeps the certificate of any client. Its signature is not looked at: the library of the server reads none
+/// of version 1.
+#[derive(Debug)]
+struct Anybody(Shown);
+
+impl ClientCertVerifier for Anybody {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.0.lock().expect("what was shown").push(end_entity.clone().into_owned());
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
 #[test]
 fn a_self_signed_certificate_is_its_own_authority() {
     let registry = registry();
@@ -78,20 +133,28 @@ fn a_self_signed_certificate_is_its_own_authority() {
         charthouse.bare(&["pull", &reference, "--ca-file", ca_file]).succeeds();
         assert_eq!(fs::read(charthouse.path("app-1.0.0.tgz")).unwrap(), PACKAGE);
     }
-    // As the certificate of a client it is sent as well.
     let reference = format!("oci://{address}/team/app:1.0.0");
-    for own in ["self-signed.pem", "client-v1.pem"] {
-        let own = fixture(own);
-        let own = own.to_str().unwrap();
-        let identity = ["--cert-file", own, "--key-file", own];
-        Charthouse::new()
-            .bare(&[&["pull", &reference, "--ca-file", ca_file], &identity[..]].concat())
-            .succeeds();
-    }
     // The system's store of certificates may hold it, too.
     let charthouse = Charthouse::new();
     let trusted = charthouse.command(&["pull", &reference]).env("SSL_CERT_FILE", ca_file).output().unwrap();
     assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
+}
+
+#[test]
+fn a_certificate_of_any_version_is_shown_to_a_server_that_asks() {
+    let registry = registry();
+    for own in ["self-signed.pem", "client-v1.pem"] {
+        let shown = Shown::default();
+        let address = behind_tls_that_asks("self-signed.pem", &registry, Some(shown.clone()));
+        let (ca_file, own) = (fixture("self-signed.pem"), fixture(own));
+        let (ca_file, own) = (ca_file.to_str().unwrap(), own.to_str().unwrap());
+        let reference = format!("oci://{address}/team/app:1.0.0");
+        let identity = ["--ca-file", ca_file, "--cert-file", own, "--key-file", own];
+        Charthouse::new().bare(&[&["pull", &reference], &identity[..]].concat()).succeeds();
+        let expected = CertificateDer::from_pem_slice(&fs::read(own).unwrap()).unwrap();
+        assert!(shown.lock().unwrap().iter().all(|one| *one == expected), "{own}");
+        assert!(!shown.lock().unwrap().is_empty(), "{own}");
+    }
 }
 
 #[test]

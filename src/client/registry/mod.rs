@@ -105,10 +105,11 @@ impl Registry {
         self.url(&format!("v2/{repository}/{rest}"))
     }
 
-    /// `target` if it is at this registry: what comes from elsewhere is neither asked nor told anything.
+    /// `target` if it is at this registry: what comes from elsewhere is neither asked nor told anything. A registry behind
+    /// a proxy that ends TLS, or that maps its port, may not know either: then its own name means this registry.
     fn own(&self, base: &Url, target: &str, what: &str) -> Result<Url, ClientError> {
-        let url = base.join(target).ok().filter(|url| same_origin(url, &self.root));
-        url.ok_or_else(|| {
+        let url = base.join(target).ok().map(|url| at_the_port_of(&self.root, url));
+        url.filter(|url| same_origin(url, &self.root)).ok_or_else(|| {
             ClientError::Refused(format!(
                 "{} names a {what} at another place: {}",
                 self.host,
@@ -169,6 +170,19 @@ impl Registry {
     }
 }
 
+/// `url` with scheme and port of `root`, where it names the same host, no port or the same one, and the same scheme or
+/// plain HTTP instead of TLS.
+fn at_the_port_of(root: &Url, mut url: Url) -> Url {
+    let same_host = url.host() == root.host();
+    let same_port = url.port().is_none() || url.port() == root.port();
+    let is_weaker = url.scheme() == "http" && root.scheme() == "https";
+    if same_host && same_port && (url.scheme() == root.scheme() || is_weaker) {
+        // Both are schemes and ports of HTTP, so neither can be refused.
+        let (_, _) = (url.set_scheme(root.scheme()), url.set_port(root.port()));
+    }
+    url
+}
+
 fn scope(repository: &Repository, access: Access) -> Scope {
     let actions = match access {
         Access::Pull => "pull",
@@ -176,4 +190,26 @@ fn scope(repository: &Repository, access: Access) -> Scope {
         Access::Delete => "delete",
     };
     format!("repository:{repository}:{actions}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_name_means_this_registry() {
+        for (root, target, expected) in [
+            ("https://r.io/", "http://r.io/v2/x?y", "https://r.io/v2/x?y"),
+            ("https://r.io:5000/", "http://r.io/v2/", "https://r.io:5000/v2/"),
+            ("https://r.io:5000/", "http://r.io:5000/v2/", "https://r.io:5000/v2/"),
+            ("https://r.io:5000/", "https://r.io/v2/", "https://r.io:5000/v2/"),
+            ("http://r.io:5000/", "http://r.io/v2/", "http://r.io:5000/v2/"),
+            ("http://r.io:5000/", "https://r.io/v2/", "https://r.io/v2/"),
+            ("https://r.io/", "http://r.io:81/v2/", "http://r.io:81/v2/"),
+            ("https://r.io/", "http://other.io/v2/", "http://other.io/v2/"),
+        ] {
+            let (root, target) = (Url::parse(root).unwrap(), Url::parse(target).unwrap());
+            assert_eq!(at_the_port_of(&root, target).as_str(), expected);
+        }
+    }
 }
