@@ -1,7 +1,8 @@
 //! charthouse: a registry for Helm charts.
 //!
 //! Each module is a room of ARCHITECTURE.md; a room may use only what stands to its right:
-//! `cli -> {server -> {registry, auth} -> journal -> backend, client}`, with the pure `oci`, `chart` and `clock` open to all.
+//! `cli -> {server -> {registry, auth} -> journal -> backend, client}`, with the pure `oci`, `chart` and
+//! `clock` open to all, and `network` to those who connect to others.
 #![forbid(unsafe_code)]
 
 pub mod auth;
@@ -12,6 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod journal;
+pub mod network;
 pub mod oci;
 pub mod registry;
 pub mod server;

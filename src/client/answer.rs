@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use reqwest::header::{HeaderMap, RETRY_AFTER, WARNING};
 use reqwest::{Response, StatusCode};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::{Answer, ClientError};
-use super::transport::Request;
+use super::transport::{Forwarder, Request};
 
 const MAX_ERROR_BODY: u64 = 8 * 1024;
 const MAX_MESSAGE: usize = 1_024;
@@ -24,9 +24,16 @@ pub async fn success(request: &Request, response: Response) -> Result<Response, 
 pub async fn refusal(what: String, response: Response) -> ClientError {
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let notes = match response.extensions().get::<Forwarder>() {
+        Some(Forwarder(proxy)) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            vec![format!("{proxy} asks for a user and a password: write them into its URL")]
+        }
+        Some(Forwarder(proxy)) => vec![format!("it came through {proxy}")],
+        None => Vec::new(),
+    };
     // A body that cannot be read says as little as an empty one.
     let body = beginning(response, MAX_ERROR_BODY).await;
-    ClientError::Answer(Box::new(Answer { what, status, messages: messages(&body), retry_after }))
+    ClientError::Answer(Box::new(Answer { what, status, messages: messages(&body), notes, retry_after }))
 }
 
 /// The whole body, at most `limit` bytes of it.
@@ -65,31 +72,43 @@ async fn beginning(response: Response, limit: u64) -> Vec<u8> {
     begun
 }
 
-/// `CODE: message` of each error, as the specification has it; control characters do not reach a terminal.
+/// `CODE: message` of each error, as the specification has it, or what other services write instead; control characters
+/// do not reach a terminal.
 fn messages(body: &[u8]) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Errors {
-        errors: Vec<OneError>,
-    }
-    #[derive(Deserialize)]
-    struct OneError {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-    #[derive(Deserialize)]
-    struct Error {
-        error: String,
-    }
-    let texts: Vec<String> = if let Ok(Errors { errors }) = serde_json::from_slice(body) {
-        errors.into_iter().map(|error| format!("{}: {}", error.code, error.message)).collect()
-    } else if let Ok(Error { error }) = serde_json::from_slice(body) {
-        vec![error]
-    } else {
-        Vec::new()
+    let texts: Vec<String> = match serde_json::from_slice::<Value>(body) {
+        Ok(document) => match document.get("errors").and_then(Value::as_array) {
+            Some(errors) => errors.iter().filter_map(message).collect(),
+            None => {
+                document.get("error").and_then(message).or_else(|| message(&document)).into_iter().collect()
+            }
+        },
+        Err(_) => plain(body).into_iter().collect(),
     };
-    texts.iter().take(MAX_MESSAGES).map(|text| harmless(text)).collect()
+    let texts = texts.iter().map(|text| harmless(text)).filter(|text| !text.is_empty());
+    texts.take(MAX_MESSAGES).collect()
+}
+
+/// `CODE: message`, with whatever of the two is there.
+fn message(error: &Value) -> Option<String> {
+    let text = |name: &str| match error.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    match error {
+        Value::String(text) => Some(text.clone()),
+        _ => match (text("code"), text("message").or_else(|| text("error"))) {
+            (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+            (code, message) => message.or(code),
+        },
+    }
+}
+
+/// A short text that is no page.
+fn plain(body: &[u8]) -> Option<String> {
+    const LONGEST: usize = 300;
+    let text = std::str::from_utf8(body).ok()?.trim();
+    (text.len() <= LONGEST && !text.starts_with(['<', '{', '['])).then(|| text.to_owned())
 }
 
 /// One line of a foreign text that steers no terminal.
@@ -134,7 +153,16 @@ mod tests {
         let body =
             br#"{"errors":[{"code":"DENIED","message":"the tag\u001b[31m is taken"},{"code":"UNKNOWN"}]}"#;
         assert_eq!(messages(body), ["DENIED: the tag [31m is taken", "UNKNOWN"]);
-        assert_eq!(messages(br#"{"error":"no"}"#), ["no"]);
+        for (body, expected) in [
+            (r#"{"error":"no"}"#, "no"),
+            (r#"{"errors":[{"code":"DENIED","message":null,"detail":{}}]}"#, "DENIED"),
+            (r#"{"error":{"code":403,"message":"no"}}"#, "403: no"),
+            (r#"{"message":"404 Not Found"}"#, "404 Not Found"),
+            (r#"{"errors":["no"]}"#, "no"),
+            ("no such host\n", "no such host"),
+        ] {
+            assert_eq!(messages(body.as_bytes()), [expected], "{body}");
+        }
         assert!(messages(b"<html>").is_empty());
         let long = format!(r#"{{"error":"{}"}}"#, "\u{e9}".repeat(2_000));
         assert!(messages(long.as_bytes())[0].len() <= MAX_MESSAGE);

@@ -7,6 +7,7 @@ use crate::chart::provenance::MAX_PROVENANCE;
 use crate::chart::{MAX_CONFIG, Metadata};
 use crate::oci::{Descriptor, Digest, Kind, Manifest, Reference};
 
+#[derive(Clone, Debug)]
 pub struct RemoteChart {
     /// Of what was asked for: the manifest, or the index around it.
     pub digest: Digest,
@@ -38,6 +39,20 @@ impl RemoteChart {
         let package = (*package).clone();
         let missing = || ClientError::Unfit(format!("{} is no chart: it has no config", what()));
         Ok(Self { digest, config: manifest.config.ok_or_else(missing)?, package, provenance })
+    }
+
+    /// Opens what is a chart; `None` for an image or anything else, and for a tag that is gone.
+    pub async fn open_if_chart(
+        registry: &Registry,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<Option<Self>, ClientError> {
+        match Self::open(registry, repository, reference).await {
+            Ok(chart) => Ok(Some(chart)),
+            Err(ClientError::Unfit(_)) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The provenance file, if there is one.

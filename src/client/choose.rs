@@ -2,6 +2,7 @@
 
 use semver::Version;
 
+use super::chart::RemoteChart;
 use super::error::ClientError;
 use super::reference::{ChartReference, Repository, tag_of};
 use super::registry::Registry;
@@ -17,30 +18,107 @@ pub struct Wanted {
     pub devel: bool,
 }
 
+/// Versions that are looked at before a search for a chart ends: images and charts may share a repository.
+const MAX_CANDIDATES: usize = 32;
+
 /// What is asked of the registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Chosen {
     pub reference: Reference,
     /// The tag, when there is one: it stands for the version.
     pub tag: Option<Tag>,
+    /// The chart, where it had to be opened to be chosen.
+    chart: Option<RemoteChart>,
 }
 
 impl Chosen {
+    fn named(reference: Reference, tag: Option<Tag>) -> Self {
+        Self { reference, tag, chart: None }
+    }
+
     /// The version with `+`, for tags.
     pub fn version(&self) -> Option<String> {
         self.tag.as_ref().map(|tag| version_of_tag(tag.as_str()))
     }
+
+    /// Opens the chart.
+    pub async fn open(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+    ) -> Result<RemoteChart, ClientError> {
+        match &self.chart {
+            Some(chart) => Ok(chart.clone()),
+            None => match RemoteChart::open(registry, repository, &self.reference).await {
+                Err(error) => Err(self.explain(registry, repository, error).await),
+                opened => opened,
+            },
+        }
+    }
+
+    /// Returns the digest, or the reason why there is none.
+    pub async fn digest(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+    ) -> Result<crate::oci::Digest, ClientError> {
+        if let Some(chart) = &self.chart {
+            return Ok(chart.digest.clone());
+        }
+        match registry.head_manifest(repository, &self.reference).await? {
+            Some(head) => Ok(head.digest),
+            None => match self.spelled_otherwise(registry, repository).await {
+                Some(why) => Err(why),
+                None => {
+                    let (host, reference) = (registry.host(), &self.reference);
+                    Err(ClientError::Unfit(format!("oci://{host}/{repository} has no {reference}")))
+                }
+            },
+        }
+    }
+
+    /// Makes more of an error that says that there is no such tag: the other spelling, if the registry has that.
+    pub async fn explain(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        error: ClientError,
+    ) -> ClientError {
+        match error.is_not_found() {
+            true => self.spelled_otherwise(registry, repository).await.unwrap_or(error),
+            false => error,
+        }
+    }
+
+    /// `v1.2.3` beside `1.2.3`: people write both, registries have one.
+    async fn spelled_otherwise(&self, registry: &Registry, repository: &Repository) -> Option<ClientError> {
+        let tag = self.tag.as_ref().filter(|_| matches!(self.reference, Reference::Tag(_)))?.as_str();
+        let (other, how) = match tag.strip_prefix('v') {
+            Some(bare) => (bare.to_owned(), "without the leading v"),
+            None => (format!("v{tag}"), "with a leading v"),
+        };
+        lax(&version_of_tag(&other))?;
+        let other = Tag::parse(&other).ok()?;
+        // This is about a better message; if it cannot be had, the error at hand is told.
+        registry.head_manifest(repository, &Reference::Tag(other.clone())).await.ok()??;
+        let host = registry.host();
+        Some(ClientError::Unfit(format!(
+            "oci://{host}/{repository} has no version {tag}; it has {other}, {how}: ask for that"
+        )))
+    }
 }
 
 /// Finds the one version that is meant, as Helm does: an exact version is a tag, anything else is looked for in the
-/// list of tags.
+/// list of tags. There the newest chart counts: a tag on something else, such as an image, is passed over.
 pub async fn choose(
     registry: &Registry,
     chart: &ChartReference,
     wanted: &Wanted,
 ) -> Result<Chosen, ClientError> {
-    let exact = wanted.version.as_deref().filter(|version| lax(version).is_some());
-    let named = match (&chart.tag, exact, &wanted.version) {
+    // Scripts pass an empty text where no version is meant.
+    let version = wanted.version.as_deref().map(str::trim).filter(|version| !version.is_empty());
+    let exact = version.filter(|version| lax(version).is_some());
+    let named = match (&chart.tag, exact, version) {
         (Some(tag), Some(exact), _) if tag_of(exact)? != *tag => {
             return Err(ClientError::Usage(format!("{chart} is another version than --version {exact}")));
         }
@@ -58,10 +136,10 @@ pub async fn choose(
             if let Some(tag) = &tag {
                 check_tag(registry, &chart.repository, tag, digest).await?;
             }
-            Ok(Chosen { reference: Reference::Digest(digest.clone()), tag })
+            Ok(Chosen::named(Reference::Digest(digest.clone()), tag))
         }
-        (None, Some(tag)) => Ok(Chosen { reference: Reference::Tag(tag.clone()), tag: Some(tag) }),
-        (None, None) => by_constraint(registry, chart, wanted).await,
+        (None, Some(tag)) => Ok(Chosen::named(Reference::Tag(tag.clone()), Some(tag))),
+        (None, None) => by_constraint(registry, chart, version, wanted.devel).await,
     }
 }
 
@@ -86,24 +164,48 @@ async fn check_tag(
 async fn by_constraint(
     registry: &Registry,
     chart: &ChartReference,
-    wanted: &Wanted,
+    version: Option<&str>,
+    devel: bool,
 ) -> Result<Chosen, ClientError> {
-    let text = match (&wanted.version, wanted.devel) {
-        (Some(version), _) => version.as_str(),
+    let text = match (version, devel) {
+        (Some(version), _) => version,
         (None, true) => ">0.0.0-0",
         (None, false) => "*",
     };
     let constraint =
         Constraint::parse(text).map_err(|why| ClientError::Usage(format!("--version {text}: {why}")))?;
-    let versions = versions(registry, &chart.repository).await?;
-    let best = constraint.highest(&versions, |one| &one.version);
-    let Some(best) = best else {
-        let newest =
-            versions.first().map(|one| format!("; the newest of {} is {}", versions.len(), one.version));
-        let why = newest.unwrap_or_else(|| "; it has none at all".to_owned());
-        return Err(ClientError::Unfit(format!("{chart} has no version that satisfies `{text}`{why}")));
+    let mut versions = versions(registry, &chart.repository).await?;
+    let newest = versions.first().map(|one| format!("; the newest of {} is {}", versions.len(), one.version));
+    let mut passed_over: Vec<String> = Vec::new();
+    while passed_over.len() < MAX_CANDIDATES {
+        let Some(tag) = constraint.highest(&versions, |one| &one.version).map(|best| best.tag.clone()) else {
+            break;
+        };
+        let reference = Reference::Tag(tag.clone());
+        if let Some(opened) = RemoteChart::open_if_chart(registry, &chart.repository, &reference).await? {
+            if !passed_over.is_empty() {
+                registry.warn(format!("{chart}: {} passed over: not a chart", enumeration(&passed_over)));
+            }
+            return Ok(Chosen { reference, tag: Some(tag), chart: Some(opened) });
+        }
+        versions.retain(|one| one.tag != tag);
+        passed_over.push(tag.to_string());
+    }
+    let why = match passed_over.len() {
+        0 => newest.unwrap_or_else(|| "; it has no version at all".to_owned()),
+        _ => format!("; {} passed over: not a chart", enumeration(&passed_over)),
     };
-    Ok(Chosen { reference: Reference::Tag(best.tag.clone()), tag: Some(best.tag.clone()) })
+    Err(ClientError::Unfit(format!("{chart} has no version that satisfies `{text}`{why}")))
+}
+
+/// `0.0.19 is`, `0.0.19 and 0.0.18 are`, `0.0.19, 0.0.18 and 30 others are`.
+fn enumeration(tags: &[String]) -> String {
+    match tags {
+        [one] => format!("{one} is"),
+        [one, other] => format!("{one} and {other} are"),
+        [one, other, rest @ ..] => format!("{one}, {other} and {} others are", rest.len()),
+        [] => "nothing is".to_owned(),
+    }
 }
 
 /// A tag that is a version.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
+use crate::network;
 use crate::oci::Digest;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum ClientError {
     /// No whole answer came.
     #[error("no answer to {what}")]
     Connection { what: String, source: reqwest::Error },
+    /// The server's certificate was refused: nothing was sent.
+    #[error("no answer to {what}: {fault} (--ca-file names certificates to trust)")]
+    Certificate { what: String, fault: &'static str },
     /// The registry did what no registry may do; nothing was written and no credential was sent.
     #[error("refused: {0}")]
     Refused(String),
@@ -48,6 +52,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `CODE: message`, one for each error of the body.
     pub messages: Vec<String>,
+    /// What this client knows about it.
+    pub notes: Vec<String>,
     pub retry_after: Option<Duration>,
 }
 
@@ -56,6 +62,9 @@ impl fmt::Display for Answer {
         write!(f, "{}: {}", self.what, self.status)?;
         for message in &self.messages {
             write!(f, ": {message}")?;
+        }
+        for note in &self.notes {
+            write!(f, "; {note}")?;
         }
         match self.status {
             StatusCode::UNAUTHORIZED => f.write_str("; `charthouse login` stores credentials"),
@@ -67,6 +76,14 @@ impl fmt::Display for Answer {
 impl ClientError {
     pub fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::File { doing, path: path.to_owned(), source }
+    }
+
+    /// Adds what this client knows about a refusal.
+    pub fn with_note(mut self, note: String) -> Self {
+        if let Self::Answer(answer) = &mut self {
+            answer.notes.push(note);
+        }
+        self
     }
 
     /// The status of a refusal.
@@ -81,6 +98,18 @@ impl ClientError {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Whether the registry knows nothing under the name, and has no other reason.
+    pub fn is_unknown_name(&self) -> bool {
+        let unknown = ["NAME_UNKNOWN", "MANIFEST_UNKNOWN", "UNKNOWN", "NOT_FOUND", "404"];
+        match self {
+            Self::Answer(answer) if answer.status == StatusCode::NOT_FOUND => {
+                let mut codes = answer.messages.iter().filter_map(|message| message.split_once(':'));
+                !codes.any(|(code, _)| is_code(code) && !unknown.contains(&code))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -92,7 +121,9 @@ impl ClientError {
                 status => status.is_server_error(),
             },
             // A certificate does not become good by asking again.
-            Self::Connection { source, .. } => !source.is_builder() && tls_error(source).is_none(),
+            Self::Connection { source, .. } => {
+                !source.is_builder() && network::tls_error(source).is_none() && !is_refused_by_proxy(source)
+            }
             _ => false,
         }
     }
@@ -105,21 +136,21 @@ impl ClientError {
     }
 }
 
-/// What TLS objected to, if it was TLS.
-pub(super) fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+/// Whether a text is a code of the specification, such as `NAME_INVALID`.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// Whether a proxy asks for a password: it would do so again.
+fn is_refused_by_proxy(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
+        if error.to_string().contains("proxy authorization required") {
+            return true;
         }
-        // An I/O error names as its source not what it wraps, but the source of that.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
+        next = error.source();
     }
-    None
+    false
 }
 
 #[cfg(test)]
@@ -131,8 +162,25 @@ mod tests {
             what: "GET http://h/v2/".to_owned(),
             status: StatusCode::from_u16(status).unwrap(),
             messages: vec!["DENIED: no".to_owned()],
+            notes: Vec::new(),
             retry_after: None,
         }))
+    }
+
+    #[test]
+    fn a_404_with_another_reason_is_told() {
+        for (message, expected) in [
+            ("NAME_UNKNOWN: no such repository", true),
+            ("404 page not found", true),
+            ("NAME_INVALID: `api` is reserved", false),
+        ] {
+            let mut error = answer(404);
+            if let ClientError::Answer(answer) = &mut error {
+                answer.messages = vec![message.to_owned()];
+            }
+            assert_eq!(error.is_unknown_name(), expected, "{message}");
+        }
+        assert!(!answer(403).is_unknown_name());
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::oci::Reference;
 
 /// Repositories asked at once.
 const AT_ONCE: usize = 8;
+/// Versions of one repository that are looked at in search of a chart.
+const MAX_CANDIDATES: usize = 16;
 
 /// A chart by its newest version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,16 +32,35 @@ pub struct Listed {
     words: String,
 }
 
-/// The charts of a namespace, or of a whole registry, in the order of their repositories.
+/// The charts of a namespace or of a whole registry, in the order of their repositories. Where the name is that of a
+/// chart, its versions come first, from the highest down.
+///
+/// # Errors
+/// When there is neither.
 pub async fn list(registry: &Registry, place: &Place) -> Result<Vec<Listed>, ClientError> {
-    let from_api = match place.namespace.as_str() {
-        "" => every_namespace(registry).await?,
-        namespace => charts(registry, namespace).await?,
-    };
-    match from_api {
-        Some(listed) => Ok(listed),
-        None => from_catalog(registry, place).await,
+    if place.namespace.is_empty() {
+        return match every_namespace(registry).await? {
+            Some(listed) => Ok(listed),
+            None => from_catalog(registry, place).await,
+        };
     }
+    let (mut listed, others) = match charts(registry, &place.namespace).await? {
+        Some(charts) => (versions(registry, &place.namespace).await?.unwrap_or_default(), charts),
+        None => {
+            let versions = versions_of_tags(registry, &place.namespace).await?;
+            match from_catalog(registry, place).await {
+                Ok(charts) => (versions, charts),
+                // The chart is there, so it does not matter that the registry has no catalog.
+                Err(_) if !versions.is_empty() => (versions, Vec::new()),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    listed.extend(others);
+    if listed.is_empty() {
+        return Err(ClientError::Unfit(format!("{place} is neither a namespace with charts nor a chart")));
+    }
+    Ok(listed)
 }
 
 /// The charts of a place that have every word of `query` in name, description, keywords, maintainers or annotations.
@@ -61,6 +82,29 @@ async fn charts(registry: &Registry, namespace: &str) -> Result<Option<Vec<Liste
     Ok(entries.map(|entries| entries.iter().filter_map(read).collect()))
 }
 
+/// The versions of a chart, from the JSON API; `None` where there is no such chart.
+async fn versions(registry: &Registry, repository: &str) -> Result<Option<Vec<Listed>>, ClientError> {
+    let entries = registry.api(&format!("charts/{repository}/-/versions"), &[], "versions").await?;
+    let name = repository.rsplit('/').next().unwrap_or(repository);
+    let read = |version: &Value| of_version(repository, name, version);
+    Ok(entries.map(|entries| entries.iter().filter_map(read).collect()))
+}
+
+/// The versions of a chart, from the tags of its repository and what they stand for; none where there is no such chart.
+async fn versions_of_tags(registry: &Registry, name: &str) -> Result<Vec<Listed>, ClientError> {
+    let Ok(repository) = Repository::parse(name) else { return Ok(Vec::new()) };
+    let tags = match registry.tags(&repository).await {
+        // Many registries answer so for what is not there.
+        Err(error) if error.status().is_some_and(|status| status.is_client_error()) => return Ok(Vec::new()),
+        tags => tags?.unwrap_or_default(),
+    };
+    let looked = stream::iter(sorted(&tags))
+        .map(|one| look_at(registry, &repository, Reference::Tag(one.tag)))
+        .buffered(AT_ONCE);
+    let found: Vec<Option<Listed>> = looked.try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 async fn every_namespace(registry: &Registry) -> Result<Option<Vec<Listed>>, ClientError> {
     let Some(namespaces) = registry.api("namespaces", &[], "namespaces").await? else { return Ok(None) };
     let namespaces: Vec<&str> = namespaces.iter().filter_map(Value::as_str).collect();
@@ -73,13 +117,17 @@ async fn every_namespace(registry: &Registry) -> Result<Option<Vec<Listed>>, Cli
 
 /// One entry of the JSON API: a chart and its newest version.
 fn read(entry: &Value) -> Option<Listed> {
+    of_version(entry.get("repository")?.as_str()?, entry.get("name")?.as_str()?, entry.get("newest")?)
+}
+
+/// One version, as the JSON API has it.
+fn of_version(repository: &str, name: &str, version: &Value) -> Option<Listed> {
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let newest = entry.get("newest")?;
-    let metadata = newest.get("metadata").unwrap_or(&Value::Null);
+    let metadata = version.get("metadata").unwrap_or(&Value::Null);
     Some(Listed {
-        repository: text(entry, "repository")?,
-        name: text(entry, "name")?,
-        version: text(newest, "version")?,
+        repository: repository.to_owned(),
+        name: name.to_owned(),
+        version: text(version, "version")?,
         app_version: text(metadata, "appVersion"),
         description: text(metadata, "description"),
         deprecated: metadata.get("deprecated").and_then(Value::as_bool).unwrap_or_default(),
@@ -99,19 +147,31 @@ async fn from_catalog(registry: &Registry, place: &Place) -> Result<Vec<Listed>,
     Ok(found.into_iter().flatten().collect())
 }
 
-/// The newest version of a repository; `None` when what it has is no chart.
+/// The newest chart of a repository: the highest that is no pre-release, else the highest. Tags on something else are
+/// passed over; `None` when none of [`MAX_CANDIDATES`] is a chart.
 async fn look(registry: &Registry, repository: Repository) -> Result<Option<Listed>, ClientError> {
     let tags = registry.tags(&repository).await?.unwrap_or_default();
-    let versions = sorted(&tags);
-    let stable = versions.iter().find(|one| one.version.pre.is_empty());
-    let Some(newest) = stable.or(versions.first()) else { return Ok(None) };
-    let read = async {
-        let chart = RemoteChart::open(registry, &repository, &Reference::Tag(newest.tag.clone())).await?;
-        chart.read_config(registry, &repository).await
+    let (stable, others): (Vec<_>, Vec<_>) =
+        sorted(&tags).into_iter().partition(|one| one.version.pre.is_empty());
+    for one in stable.into_iter().chain(others).take(MAX_CANDIDATES) {
+        if let Some(listed) = look_at(registry, &repository, Reference::Tag(one.tag)).await? {
+            return Ok(Some(listed));
+        }
+    }
+    Ok(None)
+}
+
+/// A chart by what its config says; `None` for an image, and for a chart that came and went.
+async fn look_at(
+    registry: &Registry,
+    repository: &Repository,
+    reference: Reference,
+) -> Result<Option<Listed>, ClientError> {
+    let Some(chart) = RemoteChart::open_if_chart(registry, repository, &reference).await? else {
+        return Ok(None);
     };
-    let config = match read.await {
+    let config = match chart.read_config(registry, repository).await {
         Ok(config) => config,
-        // An image, or a chart that came and went: it is not listed.
         Err(ClientError::Unfit(_)) => return Ok(None),
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),

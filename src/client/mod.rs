@@ -19,10 +19,11 @@ mod push;
 mod reference;
 mod registry;
 mod show;
+pub mod text;
 mod transport;
 mod verify;
 
-pub use auth::{Credentials, Stores};
+pub use auth::{Credentials, Source, Stores};
 pub use choose::{Chosen, Tagged, Wanted, choose, versions};
 pub use copy::{Copy, Sent, Site};
 pub use error::{Answer, ClientError};

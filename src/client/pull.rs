@@ -52,7 +52,7 @@ pub async fn pull(
 ) -> Result<Pulled, ClientError> {
     let chosen = choose(registry, chart, &options.wanted).await?;
     let repository = &chart.repository;
-    let remote = RemoteChart::open(registry, repository, &chosen.reference).await?;
+    let remote = chosen.open(registry, repository).await?;
     if options.provenance && remote.provenance.is_none() {
         return Err(ClientError::Unfit(format!("{chart} has no provenance file")));
     }
@@ -98,7 +98,7 @@ pub async fn verify_chart(
     keyring: &[u8],
 ) -> Result<Verified, ClientError> {
     let chosen = choose(registry, chart, wanted).await?;
-    let remote = RemoteChart::open(registry, &chart.repository, &chosen.reference).await?;
+    let remote = chosen.open(registry, &chart.repository).await?;
     verify_remote(registry, &chart.repository, &remote, &chosen, keyring).await
 }
 
@@ -143,7 +143,7 @@ pub fn read_keyring(path: &Path) -> Result<Vec<u8>, ClientError> {
 }
 
 /// A blob as a file that appears when it is whole and right.
-async fn fetch(
+pub(super) async fn fetch(
     registry: &Registry,
     repository: &Repository,
     blob: &Descriptor,
@@ -166,7 +166,7 @@ pub async fn pull_aside(
     progress: &dyn Progress,
 ) -> Result<Aside, ClientError> {
     let chosen = choose(registry, chart, wanted).await?;
-    let remote = RemoteChart::open(registry, &chart.repository, &chosen.reference).await?;
+    let remote = chosen.open(registry, &chart.repository).await?;
     let scratch = files::scratch_folder(parent)?;
     let package = scratch.path().join("chart.tgz");
     fetch(registry, &chart.repository, &remote.package, &package, progress).await?;

@@ -4,16 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::try_join3;
+use reqwest::StatusCode;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::body::Body;
+use super::chart::RemoteChart;
 use super::error::ClientError;
 use super::files::{self, FileSource};
-use super::progress::{Bar, Progress};
+use super::progress::{Bar, Progress, Silent};
+use super::pull::fetch;
 use super::reference::{ChartReference, Place, tag_of};
 use super::registry::{Registry, Stored};
+use super::show::{Difference, differences};
 use crate::chart::provenance::MAX_PROVENANCE;
 use crate::chart::{Artifact, Config, Named};
 use crate::oci::{Digest, MediaType, OCI_MANIFEST, Reference};
@@ -38,7 +42,13 @@ pub struct Pushed {
     /// Of the package, in bytes.
     pub size: u64,
     pub provenance: bool,
+    /// Nothing was sent: the registry has this version already, and `digest` is of what it has.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
 }
+
+/// Packages of more bytes than this are not fetched to see how they differ.
+const MAX_COMPARED: u64 = 32 << 20;
 
 impl Prepared {
     /// Reads a package and the provenance file beside it.
@@ -63,8 +73,58 @@ impl Prepared {
         Ok(Self { config, target, config_json, package, provenance, manifest })
     }
 
-    /// Uploads what is missing, then tags it.
-    pub async fn push(self, registry: &Registry, progress: &dyn Progress) -> Result<Pushed, ClientError> {
+    /// Uploads what is missing, then tags it. `scratch` is a folder for what has to be looked at when the registry
+    /// refuses the tag.
+    pub async fn push(
+        self,
+        registry: &Registry,
+        scratch: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Pushed, ClientError> {
+        self.upload(registry, progress).await?;
+        let repository = &self.target.repository;
+        let reference = self.reference()?;
+        match registry.put_manifest(repository, &reference, &self.manifest).await {
+            Ok(_) => Ok(self.pushed()),
+            Err(error) => match self.compare(registry, &reference, scratch, &error).await {
+                Some(note) => Err(error.with_note(note)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Like [`Self::push`], but leaves alone what the registry has under this version.
+    pub async fn push_if_absent(
+        self,
+        registry: &Registry,
+        scratch: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Pushed, ClientError> {
+        match registry.head_manifest(&self.target.repository, &self.reference()?).await {
+            Ok(Some(head)) => Ok(Pushed { digest: head.digest, skipped: true, ..self.pushed() }),
+            // An answer to HEAD has no reason: the push is told it.
+            Err(error) if error.status().is_none_or(|status| !status.is_client_error()) => Err(error),
+            _ => self.push(registry, scratch, progress).await,
+        }
+    }
+
+    fn reference(&self) -> Result<Reference, ClientError> {
+        let tag = self.target.tag.clone();
+        tag.map(Reference::Tag).ok_or_else(|| ClientError::Unfit("a push needs a tag".to_owned()))
+    }
+
+    fn pushed(&self) -> Pushed {
+        Pushed {
+            reference: self.target.to_string(),
+            digest: self.manifest.digest.clone(),
+            package: self.package.digest.clone(),
+            size: self.package.length,
+            provenance: self.provenance.is_some(),
+            skipped: false,
+        }
+    }
+
+    async fn upload(&self, registry: &Registry, progress: &dyn Progress) -> Result<(), ClientError> {
         let repository = &self.target.repository;
         let bar =
             progress.begin(&format!("{} {}", self.config.name, self.config.version), self.package.length);
@@ -81,17 +141,53 @@ impl Prepared {
             registry.push_blob(repository, &self.package.digest, package, None),
             provenance,
         )
-        .await?;
-        let tag =
-            self.target.tag.clone().ok_or_else(|| ClientError::Unfit("a push needs a tag".to_owned()))?;
-        registry.put_manifest(repository, &Reference::Tag(tag), &self.manifest).await?;
-        Ok(Pushed {
-            reference: self.target.to_string(),
-            digest: self.manifest.digest,
-            package: self.package.digest,
-            size: self.package.length,
-            provenance: self.provenance.is_some(),
-        })
+        .await
+        .map(drop)
+    }
+
+    /// Says how the chart that the registry has under this version differs, when it is the reason for a refusal.
+    async fn compare(
+        &self,
+        registry: &Registry,
+        reference: &Reference,
+        scratch: &Path,
+        refusal: &ClientError,
+    ) -> Option<String> {
+        const OCCUPIED: [StatusCode; 5] = [
+            StatusCode::BAD_REQUEST,
+            StatusCode::FORBIDDEN,
+            StatusCode::METHOD_NOT_ALLOWED,
+            StatusCode::CONFLICT,
+            StatusCode::PRECONDITION_FAILED,
+        ];
+        refusal.status().filter(|status| OCCUPIED.contains(status))?;
+        // All of this is for a better message; where it fails, the refusal itself is told.
+        let repository = &self.target.repository;
+        let there = RemoteChart::open(registry, repository, reference).await.ok()?;
+        let differs = if there.package.digest == self.package.digest {
+            "the registry has this very package under this version, with another config or provenance file"
+                .to_owned()
+        } else if there.package.size.max(self.package.length) > MAX_COMPARED {
+            return None;
+        } else {
+            let scratch = files::scratch_folder(scratch).ok()?;
+            let path = scratch.path().join("there.tgz");
+            fetch(registry, repository, &there.package, &path, &Silent).await.ok()?;
+            told(&differences(&path, &self.package.path).ok()?)
+        };
+        Some(format!("{differs}; --skip-existing passes over versions that are there"))
+    }
+}
+
+/// How the package that is there differs from the one that was to be pushed.
+fn told(differences: &[Difference]) -> String {
+    match differences {
+        [] => "the package there has the same files: only file times or the way of packing differ".to_owned(),
+        [one] => format!("the package there differs in {}", one.path),
+        [one, rest @ ..] => {
+            let others = if rest.len() == 1 { "one other file" } else { "other files" };
+            format!("the package there differs in {} and {others}", one.path)
+        }
     }
 }
 

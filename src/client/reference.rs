@@ -146,7 +146,11 @@ pub fn tag_of(version: &str) -> Result<Tag, ClientError> {
 }
 
 fn after_scheme(text: &str) -> Result<&str, ClientError> {
-    text.strip_prefix("oci://")
+    const SCHEME: &str = "oci://";
+    // A scheme has no case (RFC 3986 section 3.1).
+    let scheme = text.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    scheme
+        .map(|scheme| &text[scheme.len()..])
         .ok_or_else(|| ClientError::Usage(format!("`{text}` does not begin with oci://: write {FORM}")))
 }
 
@@ -200,6 +204,7 @@ mod tests {
         ] {
             assert_eq!(ChartReference::parse(&text).unwrap().to_string(), text);
         }
+        assert_eq!(ChartReference::parse("OCI://H/app").unwrap().to_string(), "oci://h/app");
         let with_plus = ChartReference::parse("oci://h/app:1.2.3+b.7").unwrap();
         assert_eq!(with_plus.tag.unwrap().as_str(), "1.2.3_b.7");
     }

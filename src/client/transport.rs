@@ -2,17 +2,21 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, Identity, Method, Response, Url, redirect};
+use reqwest::{Client, Method, Proxy, Response, Url, redirect};
 
 use super::answer;
 use super::body::Body;
-use super::error::{ClientError, tls_error};
+use super::error::ClientError;
 use super::files;
 use crate::clock::Clock;
+use crate::network::{
+    Identity, ProxyRules, ProxyVariables, Route, Trust, certificate_fault, certificates, client_config,
+    tls_error,
+};
 
 /// How to reach registries; the names are those of Helm's flags.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,7 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
+    pub proxies: ProxyVariables,
 }
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -69,45 +74,36 @@ impl Request {
 
 pub struct Transport {
     http: Client,
+    proxies: Arc<ProxyRules>,
     pub clock: Arc<dyn Clock>,
 }
 
 impl Transport {
     pub fn new(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
-        static PROVIDER: Once = Once::new();
-        // An error means that a provider is there already, which is as good.
-        PROVIDER.call_once(|| drop(rustls::crypto::aws_lc_rs::default_provider().install_default()));
-        let mut http = Client::builder()
+        let proxies = Arc::new(ProxyRules::new(&options.proxies));
+        let rules = Arc::clone(&proxies);
+        let through = move |url: &Url| match rules.route(url) {
+            Route::Through(proxy) => Some(proxy.url.clone()),
+            Route::Direct | Route::Refused => None,
+        };
+        let tls = client_config(trust(options)?, identity(options)?)
+            .map_err(|why| ClientError::Usage(named("--ca-file", options.ca_file.as_deref(), &why)))?;
+        let http = Client::builder()
             .user_agent(concat!("charthouse/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
             .read_timeout(IDLE)
             .tcp_nodelay(true)
             .http1_only()
-            .tls_danger_accept_invalid_certs(options.insecure_skip_tls_verify);
-        if let Some(path) = &options.ca_file {
-            let wrong =
-                |why: reqwest::Error| ClientError::Usage(format!("--ca-file {}: {why}", path.display()));
-            let certificates = Certificate::from_pem_bundle(&pem(path)?).map_err(wrong)?;
-            if certificates.is_empty() {
-                return Err(ClientError::Usage(format!("--ca-file {} holds no certificate", path.display())));
-            }
-            http = http.tls_certs_only(certificates);
-        }
-        match (&options.cert_file, &options.key_file) {
-            (Some(certificate), Some(key)) => {
-                let both = [pem(certificate)?, b"\n".to_vec(), pem(key)?].concat();
-                let wrong = |why| {
-                    let (certificate, key) = (certificate.display(), key.display());
-                    ClientError::Usage(format!("--cert-file {certificate} --key-file {key}: {why}"))
-                };
-                http = http.identity(Identity::from_pem(&both).map_err(wrong)?);
-            }
-            (None, None) => {}
-            _ => return Err(ClientError::Usage("--cert-file and --key-file go together".to_owned())),
-        }
+            .proxy(Proxy::custom(through))
+            .tls_backend_preconfigured(tls);
         let failed = |source| ClientError::Connection { what: "the set-up of HTTP".to_owned(), source };
-        Ok(Self { http: http.build().map_err(failed)?, clock })
+        Ok(Self { http: http.build().map_err(failed)?, proxies, clock })
+    }
+
+    /// Variables that name no proxy and are ignored.
+    pub fn warnings(&self) -> &[String] {
+        self.proxies.warnings()
     }
 
     /// One attempt. Redirects are followed; any other status is an answer, good or bad.
@@ -144,11 +140,38 @@ impl Transport {
         if request.body.length() > 0 {
             sent = sent.body(request.body.open().await?);
         }
-        sent.send().await.map_err(|why| {
-            let hint =
-                if speaks_plain_http(&why) { ", which seems to speak plain HTTP (--plain-http)" } else { "" };
-            ClientError::Connection { what: format!("{}{hint}", request.what()), source: why.without_url() }
-        })
+        let proxy = match self.proxies.route(&request.url) {
+            Route::Direct => None,
+            Route::Through(proxy) => Some(proxy.to_string()),
+            Route::Refused => {
+                let why = "HTTP_PROXY is not used where REQUEST_METHOD is set: a request could have set it; \
+                           unset one of the two";
+                return Err(ClientError::Usage(why.to_owned()));
+            }
+        };
+        match sent.send().await {
+            Ok(mut response) => {
+                if let Some(proxy) = proxy.filter(|_| request.url.scheme() == "http") {
+                    response.extensions_mut().insert(Forwarder(proxy));
+                }
+                Ok(response)
+            }
+            Err(why) => {
+                let way = proxy.map(|proxy| format!(" through {proxy}")).unwrap_or_default();
+                let what = format!("{}{way}", request.what());
+                Err(match tls_error(&why) {
+                    // TLS was answered with something that is no TLS.
+                    Some(rustls::Error::InvalidMessage(_)) => {
+                        let what = format!("{what}, which seems to speak plain HTTP (--plain-http)");
+                        ClientError::Connection { what, source: why.without_url() }
+                    }
+                    tls => match tls.and_then(certificate_fault) {
+                        Some(fault) => ClientError::Certificate { what, fault },
+                        None => ClientError::Connection { what, source: why.without_url() },
+                    },
+                })
+            }
+        }
     }
 
     /// Asks again with growing pauses while the error may pass.
@@ -182,9 +205,38 @@ impl Transport {
     }
 }
 
-/// TLS was answered with something that is no TLS.
-fn speaks_plain_http(error: &reqwest::Error) -> bool {
-    tls_error(error).is_some_and(|why| matches!(why, rustls::Error::InvalidMessage(_)))
+/// The proxy that handed on an answer, or gave it itself: over plain HTTP nobody can tell.
+#[derive(Clone)]
+pub struct Forwarder(pub String);
+
+fn trust(options: &Options) -> Result<Trust, ClientError> {
+    match &options.ca_file {
+        _ if options.insecure_skip_tls_verify => Ok(Trust::Anything),
+        None => Ok(Trust::System),
+        Some(path) => certificates(&pem(path)?)
+            .map(Trust::Anchors)
+            .map_err(|why| ClientError::Usage(named("--ca-file", Some(path), &why))),
+    }
+}
+
+fn identity(options: &Options) -> Result<Option<Identity>, ClientError> {
+    let (certificate, key) = match (&options.cert_file, &options.key_file) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => return Err(ClientError::Usage("--cert-file and --key-file go together".to_owned())),
+    };
+    let wrong = |why| {
+        let (certificate, key) = (certificate.display(), key.display());
+        ClientError::Usage(format!("--cert-file {certificate} --key-file {key}: {why}"))
+    };
+    Identity::from_pem(&pem(certificate)?, &pem(key)?).map(Some).map_err(wrong)
+}
+
+fn named(flag: &str, path: Option<&std::path::Path>, why: &str) -> String {
+    match path {
+        Some(path) => format!("{flag} {}: {why}", path.display()),
+        None => why.to_owned(),
+    }
 }
 
 fn pem(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
@@ -295,6 +347,7 @@ mod tests {
                 what: String::new(),
                 status: reqwest::StatusCode::SERVICE_UNAVAILABLE,
                 messages: Vec::new(),
+                notes: Vec::new(),
                 retry_after: None,
             }))
         };

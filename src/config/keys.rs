@@ -71,7 +71,7 @@ macro_rules! keys {
 
 /// Every setting there is; the keys of a section stand together.
 pub const KEYS: &[Key] = keys! {
-    /// IP address and port to serve on. While no authentication is configured, an address that other machines
+    /// IP address and port to serve on; :5000 is every IPv4 address. While no authentication is configured, an address that other machines
     /// can reach is refused unless auth.anonymous is set.
     "server.listen" server.listen, "--listen";
     /// How clients reach this server, like https://charts.example.com; unset: as listened on. Absolute URLs in

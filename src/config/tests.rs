@@ -155,7 +155,13 @@ fn mistyped_variables_are_refused_and_foreign_ones_ignored() {
         ("CHARTHOUSE_SERVER_WORKERS", "", Some("`` is not a whole number")),
         ("CHARTHOUSE_BIN", "x", None),
         ("CHARTHOUSE_TOOLS", "x", None),
-        ("CHARTHOUSE_SERVER", "x", None),
+        ("CHARTHOUSE_SERVER", "x", Some("did you mean CHARTHOUSE_SERVER_LISTEN?")),
+        ("CHARTHOUSE_STORAGE", "/data", Some("did you mean CHARTHOUSE_STORAGE_URL?")),
+        ("CHARTHOUSE_LISTEN", ":5000", Some("did you mean CHARTHOUSE_SERVER_LISTEN?")),
+        ("CHARTHOUSE_READ_ONLY", "true", Some("did you mean CHARTHOUSE_STORAGE_READ_ONLY?")),
+        ("CHARTHOUSE_STORAGE__URL", "/data", Some("did you mean CHARTHOUSE_STORAGE_URL?")),
+        ("charthouse_storage_url", "/data", Some("did you mean CHARTHOUSE_STORAGE_URL?")),
+        ("CHARTHOUSE-SERVER.LISTEN", ":1", Some("did you mean CHARTHOUSE_SERVER_LISTEN?")),
         ("CHARTHOUSE_PORT", "tcp://10.0.0.1:5000", None),
         ("CHARTHOUSE_PORT_5000_TCP_ADDR", "10.0.0.1", None),
         ("CHARTHOUSE_SERVICE_HOST", "10.0.0.1", None),
@@ -338,7 +344,14 @@ fn log_filters_are_levels_or_levels_per_target() {
         ("off", "off"),
         ("warn,charthouse=trace", "warn,charthouse=trace"),
     ]);
-    refuses::<LogFilter>(&["", "loud", "charthouse", "info,charthouse=loud", "charthouse=debug=x"]);
+    refuses::<LogFilter>(&[
+        "",
+        " 0\u{3a3}=",
+        "loud",
+        "charthouse",
+        "info,charthouse=loud",
+        "charthouse=debug=x",
+    ]);
 }
 
 #[test]
@@ -395,8 +408,10 @@ fn booleans_numbers_addresses_and_lists() {
     accepts::<std::net::SocketAddr>(&[("127.0.0.1:5000", "127.0.0.1:5000"), ("[::]:0", "[::]:0")]);
     refuses::<std::net::SocketAddr>(&[
         "",
-        ":5000",
-        "localhost:5000",
+        ":",
+        "localhost",
+        "host.example:5000",
+        ":5000:",
         "127.0.0.1",
         "127.0.0.1:65536",
         "::1:5000x",
@@ -407,7 +422,13 @@ fn booleans_numbers_addresses_and_lists() {
         ("off", "off"),
         ("", "off"),
     ]);
-    refuses::<Listen>(&["false", "Off", ":5001", "localhost:5001", "127.0.0.1"]);
+    refuses::<Listen>(&["false", "Off", "host:5001", "127.0.0.1"]);
+    accepts::<Listen>(&[(":5001", "0.0.0.0:5001"), ("localhost:5001", "127.0.0.1:5001")]);
+    accepts::<std::net::SocketAddr>(&[
+        (":5000", "0.0.0.0:5000"),
+        ("*:80", "0.0.0.0:80"),
+        ("LocalHost:5000", "127.0.0.1:5000"),
+    ]);
     accepts::<Vec<Network>>(&[("", ""), (" ::1 , 10.0.0.0/8 ", "::1/128,10.0.0.0/8")]);
     refuses::<Vec<Network>>(&[",", "::1,", "::1 ::2"]);
     accepts::<Option<Anonymous>>(&[("", ""), ("read", "read"), ("write", "write")]);

@@ -64,13 +64,18 @@ impl Value for usize {
 }
 
 impl Value for std::net::SocketAddr {
+    /// Without a host, or with `*`, it is every IPv4 address of this machine; `localhost` is the loopback address.
     fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| {
-            format!(
-                "`{}` is not an IP address and a port, like 127.0.0.1:5000 or [::]:5000",
-                text.escape_debug()
-            )
-        })
+        let refused = || {
+            let shown = text.escape_debug();
+            format!("`{shown}` is not an IP address and a port, like 127.0.0.1:5000 or [::]:5000")
+        };
+        let address = match text.rsplit_once(':') {
+            Some(("" | "*", port)) => format!("0.0.0.0:{port}"),
+            Some((host, port)) if host.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
+            _ => text.to_owned(),
+        };
+        address.parse().map_err(|_| refused())
     }
 
     fn write(&self) -> String {
@@ -270,7 +275,8 @@ impl Value for LogFilter {
         // A lone word that is no level would be taken for a target, and silence everything else.
         let lone_word = !text.contains(['=', ',', '[']);
         let level = ["off", "error", "warn", "info", "debug", "trace"].contains(&text);
-        if text.is_empty() || (lone_word && !level) || EnvFilter::try_new(text).is_err() {
+        // The parser of filters panics on some texts that are not ASCII.
+        if text.is_empty() || !text.is_ascii() || (lone_word && !level) || EnvFilter::try_new(text).is_err() {
             return Err(refused());
         }
         Ok(Self(text.to_owned()))

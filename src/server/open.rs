@@ -15,6 +15,8 @@ use crate::backend::{Backend, Counted, Fs, HttpRequests, Memory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Artifacts, S3Location, Settings, Storage, StorageMode, StorageUrl, Value};
 use crate::journal::{self, Journals, Mode, OpenError};
+#[cfg(feature = "s3")]
+use crate::network::ProxyVariables;
 use crate::registry::{self, Registry};
 
 /// Pieces of 1 MiB of a large blob that are read before they are asked for.
@@ -129,6 +131,7 @@ async fn open_bucket(location: &S3Location, clock: Arc<dyn Clock>) -> anyhow::Re
         path_style: location.path_style,
         credentials: None,
         ca: location.ca_file.map(|file| file.pem),
+        proxies: ProxyVariables::read(|name| std::env::var(name).ok()),
     };
     let bucket = S3::open(options, clock).await.map_err(|why| anyhow!("storage.url: {why}"))?;
     let requests = bucket.requests();

@@ -139,6 +139,130 @@ fn a_credential_helper_is_asked() {
     assert_eq!(fs::read_to_string(charthouse.path("calls")).unwrap(), format!("get {}\n", registry.host()));
 }
 
+/// A helper `docker-credential-test` in the home, and the PATH in which it is found.
+fn helper(charthouse: &Charthouse, script: &str) -> String {
+    let helper = charthouse.path("docker-credential-test");
+    fs::write(&helper, format!("#!/bin/sh\necho called >>calls\n{script}\n")).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", charthouse.home().display())
+}
+
+/// Stores that cannot answer: Docker's config.json, and the script of the helper that it names.
+const BROKEN: [(&str, &str, &str); 6] = [
+    (r#"{"credsStore":"desktop"}"#, "", "docker-credential-desktop get failed: there is no such program"),
+    (r#"{"credsStore":"test"}"#, "echo the keychain is locked; exit 1", "the keychain is locked"),
+    (r#"{"credsStore":"test"}"#, "echo not JSON", "answered something that is no JSON"),
+    (r#"{"credsStore":"test"}"#, "kill -9 $$", "docker-credential-test get failed: signal"),
+    (r#"{"auths":{"#, "", "is not a JSON object"),
+    (r#"{"auths":"x"}"#, "", "`auths` is not an object"),
+];
+
+#[test]
+fn a_broken_store_does_not_matter_to_a_public_registry() {
+    for (config, script, _) in BROKEN {
+        let registry = Hostile::start(|_, _| Reply::ok("application/json", r#"{"tags":[]}"#));
+        let charthouse = Charthouse::new();
+        fs::create_dir(charthouse.path(".docker")).unwrap();
+        fs::write(charthouse.path(".docker/config.json"), config).unwrap();
+        let path = helper(&charthouse, script);
+        let reference = format!("oci://{}/team/app", registry.host());
+        let output =
+            charthouse.command(&["resolve", &reference, "--plain-http"]).env("PATH", path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("no version") && !said.contains("warning"), "{config}: {said}");
+        assert!(!charthouse.path("calls").exists(), "{config}: nobody asked for credentials");
+    }
+}
+
+#[test]
+fn a_broken_store_is_a_warning_where_credentials_are_asked_for() {
+    for (config, script, expected) in BROKEN {
+        // It gives a token to anybody.
+        let registry = Hostile::start(|asked, address| match asked.header("authorization") {
+            _ if asked.target.starts_with("/token") => Reply::ok("application/json", r#"{"token":"good"}"#),
+            Some("Bearer good") => Reply::ok("application/json", r#"{"tags":[]}"#),
+            _ => {
+                Reply::new(401).header("WWW-Authenticate", format!("Bearer realm=\"http://{address}/token\""))
+            }
+        });
+        let charthouse = Charthouse::new();
+        fs::create_dir(charthouse.path(".docker")).unwrap();
+        fs::write(charthouse.path(".docker/config.json"), config).unwrap();
+        let path = helper(&charthouse, script);
+        let reference = format!("oci://{}/team/app", registry.host());
+        let output =
+            charthouse.command(&["resolve", &reference, "--plain-http"]).env("PATH", path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("warning: ") && said.contains(expected), "{config}: {said}");
+        assert!(said.contains("no version"), "{config}: the anonymous token is good: {said}");
+    }
+}
+
+#[test]
+fn a_helper_that_knows_nothing_is_no_warning() {
+    let registry = door();
+    let charthouse = Charthouse::new();
+    fs::create_dir(charthouse.path(".docker")).unwrap();
+    let auths = json!({registry.host(): {"auth": AUTH}});
+    let config = json!({"credsStore": "test", "auths": auths}).to_string();
+    fs::write(charthouse.path(".docker/config.json"), config).unwrap();
+    let path = helper(&charthouse, "echo credentials not found in native keychain; exit 1");
+    assert!(gets_in(&charthouse, &registry, &[("PATH", &path)]));
+}
+
+#[test]
+fn twenty_logins_at_once_are_all_kept() {
+    let charthouse = Charthouse::new();
+    let registries: Vec<Hostile> = (0..20).map(|_| door()).collect();
+    let hosts: Vec<String> = registries.iter().map(Hostile::host).collect();
+    let running: Vec<_> = hosts
+        .iter()
+        .map(|host| {
+            charthouse
+                .command(&["login", host, "--username", USER, "--password", PASSWORD, "--plain-http"])
+                .stderr(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for login in running {
+        let output = login.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let stored: Value = serde_json::from_slice(&fs::read(charthouse.path(HELM_FILE)).unwrap()).unwrap();
+    for host in &hosts {
+        assert_eq!(stored["auths"][host]["auth"], AUTH, "{stored}");
+    }
+    let mut left = charthouse.files(".config/registry");
+    left.retain(|name| name != ".config.json.lock");
+    assert_eq!(left, ["config.json"]);
+}
+
+#[test]
+fn a_password_may_come_with_a_byte_order_mark() {
+    let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{PASSWORD}\r\n").encode_utf16().flat_map(order).collect()
+    };
+    let texts =
+        [format!("\u{feff}{PASSWORD}\r\n").into_bytes(), utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)];
+    for text in texts {
+        let registry = door();
+        let charthouse = Charthouse::new();
+        let url = format!("HTTP://{}/", registry.host());
+        let mut child = charthouse
+            .command(&["login", &url, "--username", USER, "--password-stdin"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&text).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{text:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn login_says_when_nobody_checked() {
     let server = Server::in_memory();

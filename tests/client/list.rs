@@ -4,7 +4,11 @@ use super::{Any, Charthouse, with_each_registry};
 use crate::support::charts::pack;
 use crate::support::distribution::Distribution;
 
-with_each_registry![charts_are_listed_by_namespace_and_found_by_their_words, an_image_is_not_listed];
+with_each_registry![
+    charts_are_listed_by_namespace_and_found_by_their_words,
+    an_image_is_not_listed,
+    the_versions_of_a_chart_are_listed_and_what_is_not_there_is_an_error,
+];
 
 fn charts_are_listed_by_namespace_and_found_by_their_words(registry: &Any) {
     let charthouse = Charthouse::new();
@@ -52,6 +56,26 @@ fn an_image_is_not_listed(registry: &Any) {
     charthouse.push(&pack("app-1.2.3", &[]), &format!("oci://{}/team", registry.host()));
     let listed = charthouse.json(&["list", &format!("oci://{}", registry.host())]);
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+}
+
+fn the_versions_of_a_chart_are_listed_and_what_is_not_there_is_an_error(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let host = registry.host();
+    for folder in ["app-1.2.3", "app-2.0.0-rc.1", "app-1.3.0"] {
+        charthouse.push(&pack(folder, &[]), &format!("oci://{host}/team"));
+    }
+    // A namespace that has the name of a chart.
+    charthouse.push(&pack("library", &[]), &format!("oci://{host}/team/app"));
+    let listed = charthouse.json(&["list", &format!("oci://{host}/team/app")]);
+    let text = |one: &serde_json::Value| {
+        format!("{} {}", one["repository"].as_str().unwrap(), one["version"].as_str().unwrap())
+    };
+    let listed: Vec<String> = listed.as_array().unwrap().iter().map(text).collect();
+    assert_eq!(listed, ["team/app 2.0.0-rc.1", "team/app 1.3.0", "team/app 1.2.3", "team/app/common 0.4.0"]);
+    for place in ["nowhere", "team/nothing", "team/app/common/deeper"] {
+        let said = charthouse.run(&["list", &format!("oci://{host}/{place}")]).fails();
+        assert!(said.contains("neither a namespace with charts nor a chart"), "{place}: {said}");
+    }
 }
 
 #[test]

@@ -5,14 +5,17 @@ mod copy;
 mod credentials;
 #[cfg(feature = "openpgp")]
 mod docs;
+mod go_rules;
 mod hostile;
 mod list;
 mod memory;
+mod proxies;
 mod pull;
 mod push;
 mod retries;
 mod show;
 mod speed;
+mod tls;
 #[cfg(feature = "openpgp")]
 mod verify;
 

@@ -1,14 +1,23 @@
 //! `pull`: every way to say which version, to a file or a folder, and going on where it stopped.
 
 use std::fs;
+use std::process::Stdio;
 
 use super::{Any, Charthouse, with_each_registry};
 use crate::clients::helm::Helm;
 use crate::clients::with_each_helm;
-use crate::support::charts::pack;
+use crate::support::artifact::noise;
+use crate::support::charts::{pack, pack_sources};
 use crate::support::server::Server;
+use crate::support::tools::{Client, ORAS};
 
-with_each_registry![a_chart_is_pulled_in_every_way, a_chart_is_unpacked, what_is_not_there_is_named,];
+with_each_registry![
+    a_chart_is_pulled_in_every_way,
+    a_chart_is_unpacked,
+    what_is_not_there_is_named,
+    the_other_spelling_of_a_version_is_named,
+    the_newest_chart_is_chosen_where_other_tags_are_newer,
+];
 with_each_helm![what_helm_pushed_is_pulled];
 
 fn a_chart_is_pulled_in_every_way(registry: &Any) {
@@ -89,6 +98,85 @@ fn what_is_not_there_is_named(registry: &Any) {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
     assert!(!charthouse.files(".").iter().any(|name| name.ends_with(".part")));
+}
+
+#[test]
+fn twelve_pulls_into_one_folder_all_succeed() {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    let chart = pack_sources([
+        ("Chart.yaml".to_owned(), b"apiVersion: v2\nname: big\nversion: 1.0.0\n".to_vec()),
+        ("noise.bin".to_owned(), noise("big", 4_000_000).to_vec()),
+    ]);
+    charthouse.push(&chart, &namespace);
+    fs::create_dir(charthouse.path("out")).unwrap();
+    let reference = format!("{namespace}/big");
+    let arguments = ["pull", &reference, "-d", "out", "--plain-http"];
+    let start =
+        |_| charthouse.command(&arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let running: Vec<_> = (0..12).map(start).collect();
+    for pull in running {
+        let output = pull.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(fs::read(charthouse.path("out").join(&chart.file_name)).unwrap() == chart.bytes);
+    assert_eq!(charthouse.files("out"), [chart.file_name], "no draft is left");
+    server.stop();
+}
+
+fn the_other_spelling_of_a_version_is_named(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    charthouse.push(&pack("app-1.2.3", &[]), &namespace);
+    let reference = format!("{namespace}/app");
+    for arguments in [&["pull"][..], &["show", "chart"], &["resolve"]] {
+        for version in ["v1.2.3", "v9.9.9"] {
+            let said = charthouse.run(&[arguments, &[&reference, "--version", version]].concat()).fails();
+            let hint = said.contains("has no version v1.2.3; it has 1.2.3, without the leading v");
+            assert_eq!(hint, version == "v1.2.3", "{arguments:?}: {said}");
+        }
+    }
+    // An empty version, as scripts pass it, is none.
+    charthouse.run(&["pull", &reference, "--version", ""]).succeeds();
+    charthouse.run(&["pull", &reference.replace("oci:", "OCI:"), "--version", " "]).succeeds();
+}
+
+fn the_newest_chart_is_chosen_where_other_tags_are_newer(registry: &Any) {
+    let Some(oras) = Client::find(ORAS) else { return };
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    charthouse.push(&pack("app-1.2.3", &[]), &namespace);
+    charthouse.push(&pack("app-1.3.0", &[]), &namespace);
+    fs::write(oras.home().join("notes.txt"), "x").unwrap();
+    for tag in ["1.9.0", "1.10.0", "2.0.0-rc.1", "latest"] {
+        let target = format!("{}/team/app:{tag}", registry.host());
+        oras.run(&["push", &target, "notes.txt", "--plain-http"]).succeeds();
+    }
+    let reference = format!("{namespace}/app");
+    assert_eq!(charthouse.json(&["resolve", &reference])["version"], "1.3.0");
+    assert_eq!(charthouse.json(&["resolve", &reference, "--devel"])["version"], "1.3.0");
+    assert_eq!(charthouse.json(&["resolve", &reference, "--version", "<1.3"])["version"], "1.2.3");
+    let pulled = charthouse.run(&["pull", &reference]);
+    assert!(
+        pulled.all().contains("warning: ") && pulled.all().contains("1.10.0 and 1.9.0 are passed over"),
+        "{pulled}"
+    );
+    pulled.succeeds();
+    assert!(charthouse.path("app-1.3.0.tgz").exists());
+    assert!(charthouse.run(&["show", "chart", &reference]).succeeds().contains("version: 1.3.0"));
+    charthouse.run(&["copy", &reference, &format!("oci://{}/copies", registry.host())]).succeeds();
+    charthouse.run(&["pull", &format!("oci://{}/copies/app:1.3.0", registry.host())]).succeeds();
+    let said = charthouse.run(&["pull", &reference, "--version", ">=1.9"]).fails();
+    assert!(said.contains("no version that satisfies `>=1.9`") && said.contains("not a chart"), "{said}");
+    let listed = charthouse.json(&["list", &format!("oci://{}/team", registry.host())]);
+    assert_eq!(
+        (listed[0]["name"].as_str(), listed[0]["version"].as_str()),
+        (Some("app"), Some("1.3.0")),
+        "{listed}"
+    );
+    let found = charthouse.json(&["search", &format!("oci://{}/team", registry.host()), "web"]);
+    assert_eq!(found[0]["version"], "1.3.0", "{found}");
 }
 
 fn what_helm_pushed_is_pulled(helm: &Helm) {

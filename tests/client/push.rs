@@ -6,7 +6,7 @@ use super::{Any, Charthouse, with_each_registry};
 use crate::clients::helm::Helm;
 use crate::clients::helm_metadata;
 use crate::clients::with_each_helm;
-use crate::support::charts::{pack, root};
+use crate::support::charts::{pack, pack_sources, root};
 use crate::support::server::Server;
 
 const FIXTURES: [&str; 10] = [
@@ -22,7 +22,11 @@ const FIXTURES: [&str; 10] = [
     "signed",
 ];
 
-with_each_registry![several_charts_are_pushed_at_once_and_again, a_signature_goes_along];
+with_each_registry![
+    several_charts_are_pushed_at_once_and_again,
+    a_signature_goes_along,
+    what_is_there_may_be_passed_over,
+];
 with_each_helm![
     a_push_has_the_digest_of_helms_own,
     odd_metadata_becomes_the_same_config,
@@ -124,23 +128,87 @@ fn the_digest_is_printed_for_people() {
 }
 
 #[test]
-fn what_is_no_package_is_refused_before_anything_is_sent() {
+fn the_good_ones_of_several_packages_are_pushed_and_each_bad_one_is_named() {
     let server = Server::in_memory();
     let charthouse = Charthouse::new();
     let namespace = format!("oci://{}/team", server.host());
-    let good = pack("app-1.2.3", &[]);
+    let (good, other) = (pack("app-1.2.3", &[]), pack("unicode", &[]));
     good.write(charthouse.home());
+    other.write(charthouse.home());
     fs::write(charthouse.path("broken.tgz"), "not a package").unwrap();
     fs::create_dir(charthouse.path("folder")).unwrap();
-    for (package, expected) in [
-        ("broken.tgz", "is not a chart package"),
-        ("missing.tgz", "cannot read"),
-        ("folder", "not a regular file"),
-    ] {
-        let said = charthouse.run(&["push", &good.file_name, package, &namespace]).fails();
-        assert!(said.contains(expected) && said.contains(package), "{said}");
+    let arguments =
+        ["push", "broken.tgz", &good.file_name, "missing.tgz", &other.file_name, "folder", &namespace];
+    let ran = charthouse.command(&[&arguments[..], &["--plain-http"]].concat()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ran.stderr);
+    for expected in ["broken.tgz is not a chart package", "cannot read missing.tgz", "not a regular file"] {
+        assert!(said.contains(expected), "{said}");
     }
-    charthouse.run(&["pull", &format!("{namespace}/app"), "--version", "1.2.3"]).fails();
+    assert!(said.contains("3 of 5 packages were not pushed"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).matches("Pushed: ").count(), 2);
+    for chart in [&good, &other] {
+        charthouse.run(&["pull", &format!("{namespace}/{}", chart.name)]).succeeds();
+    }
+    let said = charthouse.run(&["push", "broken.tgz", &namespace]).fails();
+    assert!(said.contains("is not a chart package") && !said.contains("of 1"), "{said}");
+    server.stop();
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_asked_for_one_package_only() {
+    let charthouse = Charthouse::new();
+    let charts =
+        ["app-1.2.3", "app-1.3.0", "unicode", "library", "bom", "signed"].map(|folder| pack(folder, &[]));
+    let mut arguments = vec!["push"];
+    for chart in &charts {
+        chart.write(charthouse.home());
+        arguments.push(&chart.file_name);
+    }
+    arguments.push("oci://127.0.0.1:1/team");
+    let said = charthouse.run(&arguments).fails();
+    assert!(said.contains("6 of 6 packages were not pushed"), "{said}");
+    assert_eq!(said.matches("no answer to").count(), 1, "{said}");
+}
+
+fn what_is_there_may_be_passed_over(registry: &Any) {
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", registry.host());
+    let chart = pack("app-1.2.3", &[]);
+    let digest = charthouse.push(&chart, &namespace);
+    let other = pack("app-1.3.0", &[]);
+    other.write(charthouse.home());
+    let push = ["push", &chart.file_name, &other.file_name, &namespace, "--skip-existing"];
+    let pushed = charthouse.json(&push);
+    assert_eq!((&pushed[0]["skipped"], &pushed[0]["digest"]), (&true.into(), &digest.into()), "{pushed}");
+    assert_eq!(pushed[1].get("skipped"), None, "{pushed}");
+    let said = charthouse.run(&push).succeeds();
+    assert_eq!(said.matches("Exists already: ").count(), 2, "{said}");
+}
+
+#[test]
+fn a_released_version_that_was_packed_again_is_told_from_one_that_differs() {
+    let server = Server::in_memory();
+    let charthouse = Charthouse::new();
+    let namespace = format!("oci://{}/team", server.host());
+    let source = |content: &str| {
+        [
+            ("Chart.yaml".to_owned(), b"apiVersion: v2\nname: app\nversion: 1.0.0\n".to_vec()),
+            ("values.yaml".to_owned(), content.as_bytes().to_vec()),
+        ]
+    };
+    let chart = pack_sources(source("a: 1\n"));
+    charthouse.push(&chart, &namespace);
+    // The same files, compressed otherwise.
+    let mut again = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::copy(&mut flate2::read::GzDecoder::new(&chart.bytes[..]), &mut again).unwrap();
+    fs::write(charthouse.path("again.tgz"), again.finish().unwrap()).unwrap();
+    let said = charthouse.run(&["push", "again.tgz", &namespace]).fails();
+    assert!(said.contains("409") && said.contains("the same files: only file times"), "{said}");
+    assert!(said.contains("--skip-existing"), "{said}");
+    pack_sources(source("a: 2\n")).write(charthouse.home());
+    let said = charthouse.run(&["push", &chart.file_name, &namespace]).fails();
+    assert!(said.contains("differs in values.yaml") && said.contains("--skip-existing"), "{said}");
     server.stop();
 }
 

@@ -82,6 +82,16 @@ pub fn program(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// `tests/go-oracle`, which says what Go's libraries do; its version is that of its sources.
+#[track_caller]
+pub fn go_oracle() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go-oracle");
+    let read = |name| std::fs::read(folder.join(name)).expect("a source of the Go program");
+    let sources = ["certificate.go", "go.mod", "go.sum", "main.go"].map(read).concat();
+    let digest = super::artifact::sha256(&sources);
+    program(&format!("go-oracle-{}", &digest["sha256:".len()..][..12]))
+}
+
 /// In a folder of programs, or where Debian keeps those of administrators.
 fn installed(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -1,7 +1,5 @@
 //! From settings to a client of the AWS SDK: endpoint, region, credentials, certificates.
 
-use std::time::Duration;
-
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -10,15 +8,10 @@ use aws_sdk_s3::config::{
     Builder, Credentials, RequestChecksumCalculation, ResponseChecksumValidation,
     StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(2);
-/// A connection that was idle for longer is not used again: the service may be closing it.
-const IDLE: Duration = Duration::from_secs(15);
+use super::http;
+use crate::network::ProxyVariables;
+
 /// The region of services that have none.
 const ANY_REGION: &str = "us-east-1";
 
@@ -37,18 +30,13 @@ pub struct Options {
     pub credentials: Option<(String, String)>,
     /// Certificates in PEM that alone are trusted, instead of the system's and those this program brings.
     pub ca: Option<Vec<u8>>,
+    pub proxies: ProxyVariables,
 }
 
 pub async fn client(options: &Options) -> Result<Client, String> {
-    let provider = Provider::Rustls(CryptoMode::AwsLc);
-    let tls = TlsContext::builder().with_trust_store(trusted(options.ca.as_deref())?).build();
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(provider)
-        .tls_context(tls.map_err(|error| error.to_string())?)
-        .pool_idle_timeout(IDLE)
-        .build_https();
+    let http = http::client(options.ca.as_deref(), &options.proxies)?;
     // Repeating and giving up are ours: what may be repeated depends on the verb.
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
+    let timeouts = TimeoutConfig::builder().connect_timeout(http::CONNECT).build();
     let mut shared = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::disabled())
@@ -76,20 +64,4 @@ pub async fn client(options: &Options) -> Result<Client, String> {
         settings = settings.endpoint_url(endpoint);
     }
     Ok(Client::from_conf(settings.build()))
-}
-
-/// The given certificates alone; or the system's and, because an image from scratch has none, those of Mozilla.
-fn trusted(ca: Option<&[u8]>) -> Result<TrustStore, String> {
-    let empty = TrustStore::empty();
-    if let Some(pem) = ca {
-        return Ok(empty.with_pem_certificate(pem));
-    }
-    let system = rustls_native_certs::load_native_certs().certs;
-    let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-    let all = system.iter().chain(bundled).map(|der| pem(der)).collect::<String>();
-    Ok(empty.with_pem_certificate(all))
-}
-
-fn pem(der: &[u8]) -> String {
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
 }

@@ -6,6 +6,7 @@ mod attempts;
 mod body;
 mod connect;
 mod error;
+mod http;
 mod list;
 mod read;
 #[cfg(test)]

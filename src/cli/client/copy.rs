@@ -56,7 +56,8 @@ impl Copy {
             every_tag(&source, &chart).await?
         } else {
             let chosen = client::choose(&source, &chart, &wanted).await?;
-            vec![(chosen.reference, chosen.tag)]
+            let digest = chosen.digest(&source, &chart.repository).await?;
+            vec![(Reference::Digest(digest), chosen.tag)]
         };
         let from = Site { registry: source, repository: chart.repository.clone() };
         let to = Site { registry: target, repository: repository.clone() };

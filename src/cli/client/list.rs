@@ -8,8 +8,8 @@ use crate::client::{self, Listed, Place};
 
 #[derive(Args)]
 pub struct List {
-    /// oci://HOST or oci://HOST/NAMESPACE
-    #[arg(value_name = "oci://HOST[/NAMESPACE]")]
+    /// oci://HOST, oci://HOST/NAMESPACE, or oci://HOST/NAMESPACE/NAME for the versions of a chart
+    #[arg(value_name = "oci://HOST[/NAMESPACE[/NAME]]")]
     place: String,
     #[command(flatten)]
     connection: Connection,

@@ -30,6 +30,9 @@ pub struct Logout {
 impl Login {
     pub async fn run(mut self) -> anyhow::Result<()> {
         let host = host(&self.host)?;
+        if has_scheme(&self.host, "http") {
+            self.connection.use_plain_http();
+        }
         self.connection.ask()?;
         let session = self.connection.open()?;
         let registry = session.registry(&host)?;
@@ -54,11 +57,17 @@ impl Logout {
     }
 }
 
-/// A host as people write it: with a scheme or a path, which mean nothing here.
+/// A host as people write it: with a scheme, of which only `http` says something, or a path, which means nothing.
 fn host(text: &str) -> Result<Host, ClientError> {
-    let bare =
-        ["oci://", "https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let text = text.trim();
+    let known = ["oci", "https", "http"].into_iter().find(|scheme| has_scheme(text, scheme));
+    let bare = known.map_or(text, |scheme| &text[scheme.len() + "://".len()..]);
     Host::parse(bare.split('/').next().unwrap_or(bare))
+}
+
+/// Whether a text begins with `scheme://`, in any case.
+fn has_scheme(text: &str, scheme: &str) -> bool {
+    text.trim().split_once("://").is_some_and(|(given, _)| given.eq_ignore_ascii_case(scheme))
 }
 
 #[cfg(test)]
@@ -67,9 +76,12 @@ mod tests {
 
     #[test]
     fn a_host_may_be_written_as_a_url() {
-        for text in ["h:5000", "oci://h:5000", "https://h:5000/", "http://h:5000/team"] {
+        for text in ["h:5000", "oci://h:5000", "https://h:5000/", "HTTP://h:5000/team", " h:5000 "] {
             assert_eq!(host(text).unwrap().as_str(), "h:5000");
         }
+        assert!(
+            has_scheme("HTTP://h", "http") && !has_scheme("https://h", "http") && !has_scheme("h:80", "http")
+        );
         assert!(host("").is_err() && host("https://").is_err());
     }
 }

@@ -21,7 +21,7 @@ pub enum ClientCommand {
     Push(push::Push),
     /// Pull charts from a registry
     Pull(pull::Pull),
-    /// List the charts of a registry, or of a namespace of it
+    /// List the charts of a registry or of a namespace of it, or the versions of a chart
     List(list::List),
     /// Search the charts of a registry, or of a namespace of it
     Search(list::Search),

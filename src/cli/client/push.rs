@@ -1,11 +1,12 @@
 //! `charthouse push`.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 
-use super::output::Output;
+use super::output::{Output, note};
 use super::progress::progress;
 use super::session::Connection;
 use crate::client::{ClientError, Place, Prepared, Pushed};
@@ -18,6 +19,9 @@ pub struct Push {
     /// Packages, then oci://HOST/NAMESPACE
     #[arg(required = true, num_args = 2.., value_name = "CHART.tgz... oci://HOST/NAMESPACE")]
     arguments: Vec<String>,
+    /// Leave alone what the registry has under the same version
+    #[arg(long)]
+    skip_existing: bool,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -32,25 +36,85 @@ impl Push {
         let place = Place::parse(place)?;
         let session = self.connection.open()?;
         let registry = session.registry(&place.host)?;
-        let progress = progress();
-        // A package that is none is found before anything is sent.
+        let (progress, scratch) = (progress(), env::temp_dir());
+        let mut failures = Failures::default();
         let mut prepared = Vec::with_capacity(packages.len());
         for package in packages {
             let (path, place) = (PathBuf::from(package), place.clone());
-            prepared.push(tokio::task::spawn_blocking(move || Prepared::read(&path, &place)).await??);
+            match tokio::task::spawn_blocking(move || Prepared::read(&path, &place)).await? {
+                Ok(one) => prepared.push((package, one)),
+                Err(error) => failures.add(package, error),
+            }
         }
-        let pushes = prepared.into_iter().map(|one| one.push(&registry, &*progress));
+        let (registry, scratch, progress) = (&*registry, scratch.as_path(), &*progress);
+        let pushes = prepared.into_iter().map(|(package, one)| async move {
+            let pushed = match self.skip_existing {
+                true => one.push_if_absent(registry, scratch, progress).await,
+                false => one.push(registry, scratch, progress).await,
+            };
+            (package, pushed)
+        });
         let mut pushes = stream::iter(pushes).buffered(AT_ONCE);
         let mut pushed: Vec<Pushed> = Vec::new();
-        while let Some(one) = pushes.next().await {
-            let one = one?;
-            if !self.output.is_json() {
-                self.output.write(&one, |one| {
-                    format!("Pushed: {}\nDigest: {}\n", &one.reference["oci://".len()..], one.digest)
-                })?;
+        while let Some((package, one)) = pushes.next().await {
+            match one {
+                Ok(one) => {
+                    if !self.output.is_json() {
+                        self.output.write(&one, text)?;
+                    }
+                    pushed.push(one);
+                }
+                // The others would end alike.
+                Err(error @ (ClientError::Connection { .. } | ClientError::Certificate { .. })) => {
+                    failures.add(package, error);
+                    break;
+                }
+                Err(error) => failures.add(package, error),
             }
-            pushed.push(one);
         }
-        if self.output.is_json() { self.output.write(&pushed, |_| String::new()) } else { Ok(()) }
+        if self.output.is_json() {
+            self.output.write(&pushed, |_| String::new())?;
+        }
+        failures.ended(packages.len(), pushed.len())
     }
+}
+
+fn text(pushed: &Pushed) -> String {
+    let what = if pushed.skipped { "Exists already" } else { "Pushed" };
+    format!("{what}: {}\nDigest: {}\n", &pushed.reference["oci://".len()..], pushed.digest)
+}
+
+/// The packages that were not pushed: each is told when all others are done.
+#[derive(Default)]
+struct Failures(Vec<(String, ClientError)>);
+
+impl Failures {
+    fn add(&mut self, package: &str, error: ClientError) {
+        self.0.push((package.to_owned(), error));
+    }
+
+    fn ended(mut self, packages: usize, pushed: usize) -> anyhow::Result<()> {
+        match (self.0.pop(), self.0.len()) {
+            (None, _) => Ok(()),
+            (Some((_, error)), 0) if packages == 1 => Err(error.into()),
+            (Some(last), _) => {
+                for (package, error) in self.0.iter().chain([&last]) {
+                    note(&format!("error: {package}: {}", told(error)));
+                }
+                let left = packages - pushed;
+                Err(anyhow::anyhow!("{left} of {packages} packages were not pushed"))
+            }
+        }
+    }
+}
+
+/// The error and its causes.
+fn told(error: &ClientError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.extend([": ", &cause.to_string()]);
+        next = cause.source();
+    }
+    text
 }

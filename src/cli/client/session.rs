@@ -10,8 +10,9 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::output::note;
-use crate::client::{ClientError, Credentials, Host, Options, Registry, Stores, Transport};
+use crate::client::{ClientError, Credentials, Host, Options, Registry, Source, Stores, Transport, text};
 use crate::clock::SystemClock;
+use crate::network::ProxyVariables;
 
 /// Of every command that talks to a registry.
 #[derive(Args)]
@@ -59,8 +60,12 @@ impl Connection {
             ca_file: self.ca_file,
             cert_file: self.cert_file,
             key_file: self.key_file,
+            proxies: ProxyVariables::read(|name| env::var(name).ok()),
         };
         let transport = Arc::new(Transport::new(&options, Arc::new(SystemClock::default()))?);
+        for warning in transport.warnings() {
+            note(&format!("warning: {warning}"));
+        }
         Ok(Session {
             transport,
             plain_http: self.plain_http,
@@ -68,6 +73,11 @@ impl Connection {
             stores: stores(),
             registries: Mutex::default(),
         })
+    }
+
+    /// As if `--plain-http` had been given.
+    pub fn use_plain_http(&mut self) {
+        self.plain_http = true;
     }
 
     /// User name and password, asked for where a person can answer.
@@ -106,7 +116,7 @@ impl Connection {
             let why = "a user name has no `:`, and neither it nor the password is empty";
             return Err(ClientError::Usage(why.to_owned()).into());
         }
-        Ok(Some(Credentials::Password { username, password }))
+        Ok(Some(Credentials::of_password(username, password)))
     }
 }
 
@@ -131,7 +141,8 @@ impl Session {
             return Err(ClientError::Usage(why.to_owned()));
         }
         let transport = Arc::clone(&self.transport);
-        let registry = Arc::new(Registry::new(transport, host.clone(), plain_http, Some(given.clone()))?);
+        let registry =
+            Arc::new(Registry::new(transport, host.clone(), plain_http, Source::Given(given.clone()))?);
         registries.insert(host.clone(), Arc::clone(&registry));
         Ok(registry)
     }
@@ -142,9 +153,8 @@ impl Session {
         if let Some(known) = registries.get(host) {
             return Ok(Arc::clone(known));
         }
-        let credentials = self.stores.find(host)?;
-        let registry =
-            Arc::new(Registry::new(Arc::clone(&self.transport), host.clone(), plain_http, credentials)?);
+        let (transport, source) = (Arc::clone(&self.transport), Source::Stores(self.stores.clone()));
+        let registry = Arc::new(Registry::new(transport, host.clone(), plain_http, source)?);
         registries.insert(host.clone(), Arc::clone(&registry));
         Ok(registry)
     }
@@ -159,10 +169,8 @@ impl Session {
 
     /// User name and password that were given.
     pub fn password(&self) -> Option<(&str, &str)> {
-        match &self.given {
-            Some(Credentials::Password { username, password }) => Some((username, password)),
-            _ => None,
-        }
+        let given = self.given.as_ref()?.password.as_ref()?;
+        Some((&given.username, &given.password))
     }
 }
 
@@ -192,8 +200,10 @@ pub fn stores() -> Stores {
 
 fn password_of_stdin() -> anyhow::Result<String> {
     const LONGEST: u64 = 64 * 1024;
-    let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text).context("cannot read the password")?;
+    let mut bytes = Vec::new();
+    io::stdin().take(LONGEST).read_to_end(&mut bytes).context("cannot read the password")?;
+    let wrong = "the password on standard input is neither UTF-8 nor UTF-16 with a byte order mark";
+    let text = text::decode(&bytes).ok_or_else(|| ClientError::Usage(wrong.to_owned()))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -94,9 +94,7 @@ impl Resolve {
         let session = self.connection.open()?;
         let registry = session.registry(&chart.host)?;
         let chosen = client::choose(&registry, &chart, &self.version.into()).await?;
-        let head = registry.head_manifest(&chart.repository, &chosen.reference).await?;
-        let digest =
-            head.ok_or_else(|| ClientError::Unfit(format!("{chart} has no {}", chosen.reference)))?.digest;
+        let digest = chosen.digest(&registry, &chart.repository).await?;
         let pinned = ChartReference { tag: chosen.tag.clone(), digest: Some(digest.clone()), ..chart };
         let document =
             json!({"reference": pinned.to_string(), "version": chosen.version(), "digest": digest});

@@ -44,7 +44,7 @@ pub struct Verify {
 impl Verify {
     pub async fn run(self) -> anyhow::Result<()> {
         let keyring = self.keyring.read()?;
-        let verified = if self.chart.starts_with("oci://") {
+        let verified = if is_reference(&self.chart) {
             let chart = ChartReference::parse(&self.chart)?;
             let session = self.connection.open()?;
             let registry = session.registry(&chart.host)?;
@@ -54,6 +54,11 @@ impl Verify {
         };
         self.output.write(&verified, text)
     }
+}
+
+/// Whether the text names a chart of a registry, and not a file.
+fn is_reference(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("oci"))
 }
 
 pub fn text(verified: &Verified) -> String {

@@ -1,32 +1,32 @@
-//! Credentials in the files that Helm and Docker share, and in the helpers that those files name.
+//! Credentials, and the files of them that Helm and Docker share.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::config_file::ConfigFile;
+use super::helper;
 use crate::client::error::ClientError;
 use crate::client::files;
 use crate::client::reference::Host;
 
-const MAX_FILE: u64 = 4 * 1024 * 1024;
-const MAX_HELPER_REPLY: usize = 64 * 1024;
+/// What a store may know of a registry. Each part is used where the registry asks for it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    pub password: Option<Password>,
+    /// Docker's `identitytoken`: exchanged for a token at the realm.
+    pub refresh: Option<String>,
+    /// Docker's `registrytoken`: sent as it is.
+    pub bearer: Option<String>,
+}
 
 #[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    Password {
-        username: String,
-        password: String,
-    },
-    /// Docker's `identitytoken`: exchanged for a token at the realm.
-    Refresh(String),
-    /// Docker's `registrytoken`: sent as it is.
-    Bearer(String),
+pub struct Password {
+    pub username: String,
+    pub password: String,
 }
 
 /// Where credentials are kept; both files may be absent.
@@ -37,6 +37,14 @@ pub struct Stores {
     pub docker: Option<PathBuf>,
 }
 
+/// What the stores answered.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    pub credentials: Option<Credentials>,
+    /// Why a store could not answer, one line each.
+    pub warnings: Vec<String>,
+}
+
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(..)")
@@ -44,15 +52,18 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The value of an `Authorization` header, for a user name and password.
+    pub fn of_password(username: String, password: String) -> Self {
+        Self { password: Some(Password { username, password }), ..Self::default() }
+    }
+
+    /// Returns the value of an `Authorization` header for user name and password.
     pub fn basic(&self) -> Option<HeaderValue> {
-        let Self::Password { username, password } = self else { return None };
+        let Password { username, password } = self.password.as_ref()?;
         sensitive(&format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
     }
 
     pub fn bearer(&self) -> Option<HeaderValue> {
-        let Self::Bearer(token) = self else { return None };
-        sensitive(&format!("Bearer {token}"))
+        sensitive(&format!("Bearer {}", self.bearer.as_ref()?))
     }
 }
 
@@ -63,37 +74,45 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 }
 
 impl Stores {
-    /// What is stored for `host`, in Helm's file, else in Docker's.
-    pub fn find(&self, host: &Host) -> Result<Option<Credentials>, ClientError> {
+    /// Looks up `host` in Helm's file, then in Docker's. A store that cannot answer is a warning: the registry may be
+    /// public, or another store may know it.
+    pub fn find(&self, host: &Host) -> Lookup {
+        let mut lookup = Lookup::default();
         for path in std::iter::once(&self.helm).chain(&self.docker) {
-            if let Some(found) = ConfigFile::read(path)?.find(host)? {
-                return Ok(Some(found));
+            find_in(path, host, &mut lookup);
+            if lookup.credentials.is_some() {
+                break;
             }
         }
-        Ok(None)
+        lookup
     }
 
     /// Keeps user name and password in Helm's file, or in the helper that it names.
     pub fn store(&self, host: &Host, username: &str, password: &str) -> Result<(), ClientError> {
+        let _lock = files::lock_beside(&self.helm)?;
         let mut file = ConfigFile::read(&self.helm)?;
         if let Some(helper) = file.helper(host) {
-            let given = json!({"ServerURL": host.as_str(), "Username": username, "Secret": password});
-            return run_helper(&helper, "store", &given.to_string()).map(drop);
+            let given = json!({"ServerURL": server(host), "Username": username, "Secret": password});
+            return helper::run(&helper, "store", &given.to_string()).map(drop);
         }
         let auth = STANDARD.encode(format!("{username}:{password}"));
-        file.change_auths(|auths| auths.insert(host.as_str().to_owned(), json!({"auth": auth})));
+        file.change_auths(|auths| auths.insert(server(host).to_owned(), json!({"auth": auth})));
         file.write(&self.helm)
     }
 
     /// Forgets what is kept for `host` in Helm's file; says whether there was anything.
     pub fn erase(&self, host: &Host) -> Result<bool, ClientError> {
+        if !files::exists(&self.helm) {
+            return Ok(false);
+        }
+        let _lock = files::lock_beside(&self.helm)?;
         let mut file = ConfigFile::read(&self.helm)?;
         if let Some(helper) = file.helper(host) {
-            return run_helper(&helper, "erase", host.as_str()).map(|_| true);
+            return helper::run(&helper, "erase", server(host)).map(|_| true);
         }
         let found = file.change_auths(|auths| {
             let before = auths.len();
-            auths.retain(|key, _| !is_key_of(key, host));
+            auths.retain(|key, _| !ConfigFile::is_key_of(key, host));
             auths.len() < before
         });
         if found {
@@ -103,145 +122,41 @@ impl Stores {
     }
 }
 
-/// A config.json of Docker's form. Fields that mean nothing here are kept.
-struct ConfigFile(Map<String, Value>);
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Entry {
-    auth: String,
-    username: String,
-    password: String,
-    identitytoken: String,
-    registrytoken: String,
-}
-
-impl ConfigFile {
-    fn read(path: &Path) -> Result<Self, ClientError> {
-        let Some(bytes) = files::read(path, MAX_FILE)? else { return Ok(Self(Map::new())) };
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self(Map::new()));
+/// Adds what the file at `path`, or the helper that it names for `host`, says.
+fn find_in(path: &Path, host: &Host, lookup: &mut Lookup) {
+    let file = match ConfigFile::read(path) {
+        Ok(file) => file,
+        Err(why) => {
+            return lookup.warnings.push(format!("credentials are not looked up there: {}", told(&why)));
         }
-        // The parser's own message could quote a secret.
-        let wrong = || {
-            ClientError::Credentials(format!("{} is not a JSON object; mend or remove it", path.display()))
-        };
-        serde_json::from_slice(&bytes).map(Self).map_err(|_| wrong())
-    }
-
-    fn write(&self, path: &Path) -> Result<(), ClientError> {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        files::replace_secret(path, text.as_bytes())
-    }
-
-    /// Changes the entries; whatever else stands in their place is replaced.
-    fn change_auths<T>(&mut self, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
-        let mut auths = match self.0.remove("auths") {
-            Some(Value::Object(auths)) => auths,
-            _ => Map::new(),
-        };
-        let changed = change(&mut auths);
-        self.0.insert("auths".to_owned(), Value::Object(auths));
-        changed
-    }
-
-    fn find(&self, host: &Host) -> Result<Option<Credentials>, ClientError> {
-        if let Some(helper) = self.helper(host)
-            && let Some(found) = from_helper(&helper, host)?
-        {
-            return Ok(Some(found));
+    };
+    if let Some(helper) = file.helper(host) {
+        match helper::get(&helper, server(host)) {
+            Ok(found) => lookup.credentials = found,
+            Err(why) => lookup.warnings.push(format!("{why}; {} names that helper", path.display())),
         }
-        let auths = self.0.get("auths").and_then(Value::as_object);
-        let mut entries = auths.into_iter().flatten().filter(|(key, _)| is_key_of(key, host));
-        Ok(entries.find_map(|(_, entry)| Entry::deserialize(entry).ok()?.read()))
     }
-
-    /// The helper for this host, else the one for all hosts.
-    fn helper(&self, host: &Host) -> Option<String> {
-        let helpers = self.0.get("credHelpers").and_then(Value::as_object);
-        let own =
-            helpers.into_iter().flatten().find(|(key, _)| is_key_of(key, host)).map(|(_, helper)| helper);
-        let helper = own.or_else(|| self.0.get("credsStore"))?.as_str()?;
-        (!helper.is_empty()).then(|| helper.to_owned())
+    if lookup.credentials.is_none() {
+        match file.entry(host) {
+            Ok(found) => lookup.credentials = found,
+            Err(why) => lookup.warnings.push(format!("{}: {why}", path.display())),
+        }
     }
 }
 
-impl Entry {
-    fn read(self) -> Option<Credentials> {
-        if !self.identitytoken.is_empty() {
-            return Some(Credentials::Refresh(self.identitytoken));
-        }
-        if !self.registrytoken.is_empty() {
-            return Some(Credentials::Bearer(self.registrytoken));
-        }
-        let (username, password) = if self.auth.is_empty() {
-            (self.username, self.password)
-        } else {
-            let decoded = String::from_utf8(STANDARD.decode(self.auth.trim()).ok()?).ok()?;
-            let (username, password) = decoded.split_once(':')?;
-            (username.to_owned(), password.trim_end_matches('\0').to_owned())
-        };
-        let given = !username.is_empty() && !password.is_empty();
-        given.then_some(Credentials::Password { username, password })
+fn told(error: &ClientError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
-/// Keys are `host:port`; older tools wrote URLs.
-fn is_key_of(key: &str, host: &Host) -> bool {
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let bare = bare.split('/').next().unwrap_or(bare).to_ascii_lowercase();
-    let is_docker = |name: &str| ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&name);
-    bare == host.as_str() || (is_docker(&bare) && is_docker(host.as_str()))
-}
-
-fn from_helper(helper: &str, host: &Host) -> Result<Option<Credentials>, ClientError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Reply {
-        username: String,
-        secret: String,
-    }
-    let server = match host.on_the_wire() {
+/// The name under which Docker keeps the credentials of `host`.
+fn server(host: &Host) -> &str {
+    match host.on_the_wire() {
         "registry-1.docker.io" => "https://index.docker.io/v1/",
         _ => host.as_str(),
-    };
-    let Some(reply) = run_helper(helper, "get", server)? else { return Ok(None) };
-    let wrong =
-        |_| ClientError::Credentials(format!("docker-credential-{helper} get did not answer as helpers do"));
-    let Reply { username, secret } = serde_json::from_slice(&reply).map_err(wrong)?;
-    Ok(Some(match username.as_str() {
-        "<token>" => Credentials::Refresh(secret),
-        _ => Credentials::Password { username, password: secret },
-    }))
-}
-
-/// Runs `docker-credential-HELPER VERB`; `None` when it knows nothing of the host.
-fn run_helper(helper: &str, verb: &str, input: &str) -> Result<Option<Vec<u8>>, ClientError> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !helper.bytes().all(legal) {
-        return Err(ClientError::Credentials(format!("`{helper}` is no name of a credential helper")));
     }
-    let program = format!("docker-credential-{helper}");
-    let failed =
-        |why: &dyn std::fmt::Display| ClientError::Credentials(format!("{program} {verb} failed: {why}"));
-    let mut child = Command::new(&program)
-        .arg(verb)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|why| failed(&why))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read has its own reason, which its exit code tells.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(|why| failed(&why))?;
-    if output.status.success() && output.stdout.len() <= MAX_HELPER_REPLY {
-        return Ok(Some(output.stdout));
-    }
-    let said = String::from_utf8_lossy(&output.stdout).to_ascii_lowercase();
-    if said.contains("credentials not found") { Ok(None) } else { Err(failed(&output.status)) }
 }
 
 #[cfg(test)]
@@ -253,7 +168,20 @@ mod tests {
     }
 
     fn password(username: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
+        Some(Credentials::of_password(username.to_owned(), password.to_owned()))
+    }
+
+    fn found(stores: &Stores, name: &str) -> Option<Credentials> {
+        let lookup = stores.find(&host(name));
+        assert!(lookup.warnings.is_empty(), "{lookup:?}");
+        lookup.credentials
+    }
+
+    /// The one warning of a look-up that finds nothing.
+    fn warning(stores: &Stores, name: &str) -> String {
+        let lookup = stores.find(&host(name));
+        assert!(lookup.credentials.is_none() && lookup.warnings.len() == 1, "{lookup:?}");
+        lookup.warnings.into_iter().next().unwrap()
     }
 
     fn file(text: &str) -> (tempfile::TempDir, Stores) {
@@ -277,15 +205,15 @@ mod tests {
         let cases = [
             ("a:5000", password("user", "pass:word")),
             ("b", password("u", "p")),
-            ("c", Some(Credentials::Refresh("i".to_owned()))),
-            ("d", Some(Credentials::Bearer("r".to_owned()))),
+            ("c", Some(Credentials { refresh: Some("i".to_owned()), ..Credentials::default() })),
+            ("d", Some(Credentials { bearer: Some("r".to_owned()), ..Credentials::default() })),
             ("e", None),
             ("f", None),
             ("a", None),
             ("docker.io", password("d", "p")),
         ];
         for (name, expected) in cases {
-            assert!(stores.find(&host(name)).unwrap() == expected, "{name}");
+            assert!(found(&stores, name) == expected, "{name}");
         }
     }
 
@@ -294,19 +222,19 @@ mod tests {
         let (_folder, stores) =
             file(r#"{"auths":{"other":{"auth":"b3RoZXI6eA=="}},"HttpHeaders":{"x":"y"}}"#);
         stores.store(&host("r:5000"), "user", "secret").unwrap();
-        assert!(stores.find(&host("r:5000")).unwrap() == password("user", "secret"));
-        assert!(stores.find(&host("other")).unwrap() == password("other", "x"));
+        assert!(found(&stores, "r:5000") == password("user", "secret"));
+        assert!(found(&stores, "other") == password("other", "x"));
         let text = std::fs::read_to_string(&stores.helm).unwrap();
         assert!(text.contains("HttpHeaders") && !text.contains("secret"), "{text}");
         assert!(stores.erase(&host("r:5000")).unwrap());
         assert!(!stores.erase(&host("r:5000")).unwrap());
-        assert!(stores.find(&host("other")).unwrap().is_some());
+        assert!(found(&stores, "other").is_some());
     }
 
     #[test]
     fn a_broken_file_is_named_and_not_quoted() {
         let (_folder, stores) = file(r#"{"auths": "secret-text"#);
-        let said = stores.find(&host("a")).unwrap_err().to_string();
+        let said = warning(&stores, "a");
         assert!(said.contains("config.json") && !said.contains("secret-text"), "{said}");
         assert!(stores.store(&host("a"), "u", "p").is_err(), "nothing is overwritten");
     }
@@ -314,10 +242,10 @@ mod tests {
     #[test]
     fn helpers_are_programs_by_their_name_only() {
         let (_folder, stores) = file(r#"{"credHelpers":{"a":"../../bin/sh","b":"not-there"}}"#);
-        assert!(stores.find(&host("a")).unwrap_err().to_string().contains("is no name"));
-        let said = stores.find(&host("b")).unwrap_err().to_string();
-        assert!(said.contains("docker-credential-not-there get failed"), "{said}");
-        assert!(stores.find(&host("c")).unwrap().is_none());
+        assert!(warning(&stores, "a").contains("is no name"));
+        let said = warning(&stores, "b");
+        assert!(said.contains("docker-credential-not-there get failed: there is no such program"), "{said}");
+        assert!(found(&stores, "c").is_none());
     }
 
     #[test]
@@ -325,5 +253,52 @@ mod tests {
         let credentials = password("user", "hunter2").unwrap();
         assert!(!format!("{credentials:?} {:?}", credentials.basic()).contains("hunter2"));
         assert_eq!(credentials.basic().unwrap().to_str().unwrap(), "Basic dXNlcjpodW50ZXIy");
+    }
+
+    #[test]
+    fn files_of_other_writers_are_read() {
+        let auths = r#"{"auths":{"a":{"auth":"YW5uOmFiYw=="}}}"#;
+        let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            std::iter::once(0xfeff).chain(auths.encode_utf16()).flat_map(order).collect()
+        };
+        for bytes in [
+            format!("\u{feff}{auths}").into_bytes(),
+            format!("\r\n {auths}\n trailing").into_bytes(),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+        ] {
+            let (_folder, stores) = file("");
+            std::fs::write(&stores.helm, bytes).unwrap();
+            assert!(found(&stores, "a") == password("ann", "abc"));
+        }
+    }
+
+    #[test]
+    fn a_store_that_cannot_answer_leaves_it_to_the_next() {
+        for broken in
+            [r#"{"credsStore":"not-there"}"#, "{", r#"{"auths":[]}"#, r#"{"auths":{"a":{"auth":"?"}}}"#]
+        {
+            let (folder, stores) = file(broken);
+            std::fs::write(folder.path().join("docker.json"), r#"{"auths":{"a":{"auth":"YW5uOmFiYw=="}}}"#)
+                .unwrap();
+            let lookup = stores.find(&host("a"));
+            assert!(lookup.credentials == password("ann", "abc"), "{broken}");
+            assert_eq!(lookup.warnings.len(), 1, "{broken}");
+        }
+    }
+
+    #[test]
+    fn many_at_once_lose_no_entry() {
+        let (folder, stores) = file("");
+        std::fs::remove_dir_all(folder.path().join("registry")).unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..20 {
+                let stores = &stores;
+                scope.spawn(move || stores.store(&host(&format!("r{n}")), "user", "secret").unwrap());
+            }
+        });
+        for n in 0..20 {
+            assert!(found(&stores, &format!("r{n}")) == password("user", "secret"), "{n}");
+        }
     }
 }

@@ -1,20 +1,24 @@
 //! Who we are to a registry: credentials, challenges and tokens, for one host.
 
 mod challenge;
+mod config_file;
 mod credentials;
+mod helper;
 mod token;
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
-pub use challenge::Challenge;
+use challenge::Challenge;
 pub use credentials::{Credentials, Stores};
 
 use super::error::ClientError;
+use super::reference::Host;
 use super::transport::Transport;
 
 /// A token is not used in its last moments: it might expire on its way.
@@ -23,10 +27,24 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// What a request needs: `repository:team/app:pull`, several with spaces between, or nothing for `GET /v2/`.
 pub type Scope = String;
 
+/// Where the credentials for a registry come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// They were given, for this registry alone.
+    Given(Credentials),
+    /// They are looked up when the registry asks for some, and not before: a store that is broken does not matter to a
+    /// public registry.
+    Stores(Stores),
+}
+
 /// Answers the challenges of one registry.
 pub struct Authenticator {
     registry: Url,
-    credentials: Option<Credentials>,
+    host: Host,
+    source: Source,
+    /// What the source has, once it was asked.
+    found: OnceCell<Option<Credentials>>,
+    warnings: std::sync::Mutex<Vec<String>>,
     state: Mutex<State>,
 }
 
@@ -44,9 +62,31 @@ struct Kept {
 }
 
 impl Authenticator {
-    /// For the registry whose root is `registry`.
-    pub fn new(registry: Url, credentials: Option<Credentials>) -> Self {
-        Self { registry, credentials, state: Mutex::default() }
+    /// For the registry `host`, whose root is `registry`.
+    pub fn new(registry: Url, host: Host, source: Source) -> Self {
+        let (found, warnings) = (OnceCell::new(), std::sync::Mutex::default());
+        Self { registry, host, source, found, warnings, state: Mutex::default() }
+    }
+
+    /// Returns why a store could not answer, each once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The credentials, looked up by the first call.
+    async fn credentials(&self) -> Option<&Credentials> {
+        let look_up = || async {
+            let stores = match &self.source {
+                Source::Given(credentials) => return Some(credentials.clone()),
+                Source::Stores(stores) => stores.clone(),
+            };
+            let host = self.host.clone();
+            // Files are read and helpers run there.
+            let lookup = tokio::task::spawn_blocking(move || stores.find(&host)).await.unwrap_or_default();
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(lookup.warnings);
+            lookup.credentials
+        };
+        self.found.get_or_init(look_up).await.as_ref()
     }
 
     /// The `Authorization` to begin with: none until the registry has asked for one.
@@ -55,12 +95,13 @@ impl Authenticator {
         transport: &Transport,
         scope: &Scope,
     ) -> Result<Option<HeaderValue>, ClientError> {
-        if let Some(bearer) = self.credentials.as_ref().and_then(Credentials::bearer) {
+        let known = self.found.get().and_then(Option::as_ref);
+        if let Some(bearer) = known.and_then(Credentials::bearer) {
             return Ok(Some(bearer));
         }
         let mut state = self.state.lock().await;
         if state.basic {
-            return Ok(self.credentials.as_ref().and_then(Credentials::basic));
+            return Ok(known.and_then(Credentials::basic));
         }
         if let Some(kept) = state.tokens.get(scope)
             && transport.clock.monotonic() < kept.until
@@ -85,10 +126,20 @@ impl Authenticator {
         refused: &HeaderMap,
         used: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, ClientError> {
-        match Challenge::of(refused) {
+        let challenges = Challenge::of(refused);
+        if challenges.is_empty() {
+            return Ok(None);
+        }
+        let credentials = self.credentials().await;
+        if let Some(bearer) = credentials.and_then(Credentials::bearer) {
+            return Ok(Some(bearer).filter(|bearer| Some(bearer) != used));
+        }
+        // Without a password there is no answer to `Basic`, but a token may be given to anybody.
+        let basic = credentials.and_then(Credentials::basic);
+        let meets = |challenge: &Challenge| basic.is_some() || *challenge != Challenge::Basic;
+        match challenges.into_iter().find(meets) {
             Some(Challenge::Basic) => {
-                let basic = self.credentials.as_ref().and_then(Credentials::basic);
-                self.state.lock().await.basic = basic.is_some();
+                self.state.lock().await.basic = true;
                 Ok(basic.filter(|basic| Some(basic) != used))
             }
             Some(Challenge::Bearer { realm, service, scope: wanted }) => {
@@ -123,7 +174,7 @@ impl Authenticator {
     ) -> Result<HeaderValue, ClientError> {
         let scopes: Vec<Scope> = scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect();
         let ask = token::Ask { registry: &self.registry, realm, service, scopes: &scopes };
-        let token = token::fetch(transport, &ask, self.credentials.as_ref()).await?;
+        let token = token::fetch(transport, &ask, self.credentials().await).await?;
         let until = transport.clock.monotonic() + token.good_for.saturating_sub(MARGIN);
         state.tokens.insert(scope.clone(), Kept { header: token.header.clone(), until });
         Ok(token.header)

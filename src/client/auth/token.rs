@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::credentials::Credentials;
 use crate::client::answer;
@@ -16,6 +17,7 @@ use crate::client::transport::{Request, Transport, bare, is_private};
 const MAX_REPLY: u64 = 128 * 1024;
 /// What the protocol says a token is good for when its reply does not.
 const SHORTEST: u64 = 60;
+const LONGEST: u64 = 24 * 60 * 60;
 
 pub struct Token {
     pub header: HeaderValue,
@@ -39,7 +41,7 @@ pub async fn fetch(
 ) -> Result<Token, ClientError> {
     let realm = checked_realm(ask.registry, ask.realm, credentials.is_some())?;
     let request = match credentials {
-        Some(Credentials::Refresh(token)) => exchange(realm, ask, token),
+        Some(Credentials { refresh: Some(token), .. }) => exchange(realm, ask, token),
         other => get(realm, ask, other),
     };
     let response = transport.expect(&request).await?;
@@ -56,8 +58,8 @@ fn get(mut url: Url, ask: &Ask<'_>, credentials: Option<&Credentials>) -> Reques
         for scope in ask.scopes {
             query.append_pair("scope", scope);
         }
-        if let Some(Credentials::Password { username, .. }) = credentials {
-            query.append_pair("account", username);
+        if let Some(password) = credentials.and_then(|given| given.password.as_ref()) {
+            query.append_pair("account", &password.username);
         }
     }
     let mut request = Request::new(Method::GET, url).header(ACCEPT, "application/json");
@@ -92,7 +94,7 @@ fn read(what: &str, body: &[u8]) -> Result<Token, ClientError> {
         #[serde(default)]
         access_token: Option<String>,
         #[serde(default)]
-        expires_in: Option<u64>,
+        expires_in: Value,
     }
     let wrong = |why: &str| ClientError::Refused(format!("{what} was answered with {why}"));
     let reply: Reply = serde_json::from_slice(body).map_err(|_| wrong("something that is no token reply"))?;
@@ -101,7 +103,17 @@ fn read(what: &str, body: &[u8]) -> Result<Token, ClientError> {
     let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
         .map_err(|_| wrong("a token that no header can hold"))?;
     header.set_sensitive(true);
-    Ok(Token { header, good_for: Duration::from_secs(reply.expires_in.unwrap_or(SHORTEST).max(SHORTEST)) })
+    let seconds = seconds(&reply.expires_in).unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);
+    Ok(Token { header, good_for: Duration::from_secs(seconds) })
+}
+
+/// Some realms write the number as text, or with a fraction; Go's clients do not look at it at all.
+fn seconds(expires_in: &Value) -> Option<u64> {
+    match expires_in {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds as u64)),
+        Value::String(text) => text.trim().parse::<f64>().ok().map(|seconds| seconds as u64),
+        _ => None,
+    }
 }
 
 /// Where credentials may go: to the registry's own host, or encrypted to one of the same site. Without credentials,
@@ -191,7 +203,21 @@ mod tests {
             let token = read("GET x", body.as_bytes()).unwrap();
             assert_eq!((token.header.to_str().unwrap(), token.good_for.as_secs()), ("Bearer t", 60));
         }
-        assert_eq!(read("x", br#"{"token":"t","expires_in":300}"#).unwrap().good_for.as_secs(), 300);
+        for (expires_in, seconds) in [
+            ("300", 300),
+            ("300.9", 300),
+            ("\"300\"", 300),
+            ("\" 3600.5 \"", 3600),
+            ("null", 60),
+            ("-1", 60),
+            ("\"soon\"", 60),
+            ("[]", 60),
+            ("1e300", 86_400),
+            ("\"NaN\"", 60),
+        ] {
+            let body = format!(r#"{{"token":"t","expires_in":{expires_in},"issued_at":5}}"#);
+            assert_eq!(read("x", body.as_bytes()).unwrap().good_for.as_secs(), seconds, "{expires_in}");
+        }
         for body in ["{}", "[]", "", r#"{"token":"a\nb"}"#] {
             assert!(read("GET x", body.as_bytes()).is_err(), "{body}");
         }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -13,7 +13,9 @@ use super::{beside, folder_of, not_a_file, refuse_odd_target, sync_folder};
 use crate::oci::{Digest, Hasher};
 
 /// The beginning of `target`, in `.TARGET.<start of the digest>.part` beside it. The digest in the name keeps the
-/// beginning of other content from being taken for it, so what is there can always be gone on with.
+/// beginning of other content from being taken for it, so what is there can always be gone on with. While another
+/// process writes that file, the draft is a file of its own, which goes away with it: several may fetch one target at
+/// once, and the last rename wins.
 pub struct Draft {
     target: PathBuf,
     path: PathBuf,
@@ -22,32 +24,32 @@ pub struct Draft {
     written: u64,
     expected: Digest,
     length: u64,
+    /// Whether nobody goes on with it later.
+    is_private: bool,
 }
 
 impl Draft {
-    /// Opens what an earlier attempt left, or an empty draft. Nobody else may be at it.
+    /// Opens what an earlier attempt left, or an empty draft.
     pub fn open(target: &Path, expected: &Digest, length: u64) -> Result<Self, ClientError> {
         refuse_odd_target(target)?;
-        let path = beside(target, &format!("{}.part", &expected.hex()[..16]));
-        let failed = |why| ClientError::file("write", &path, why);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.mode(0o644).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
-        let file = options.open(&path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(failed(not_a_file()));
-        }
-        flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| failed(io::Error::other("another process is writing it")))?;
+        let shared = beside(target, &format!("{}.part", &expected.hex()[..16]));
+        let failed = |why| ClientError::file("write", &shared, why);
+        let (path, file, is_private) = match open_shared(&shared).map_err(failed)? {
+            Some(file) => (shared.clone(), file, false),
+            None => {
+                create_private(target, expected).map(|(path, file)| (path, file, true)).map_err(failed)?
+            }
+        };
         let hasher = Hasher::new(expected.algorithm());
         let mut draft = Self {
             target: target.to_owned(),
-            path: path.clone(),
+            path,
             file,
             hasher,
             written: 0,
             expected: expected.clone(),
             length,
+            is_private,
         };
         draft.catch_up().map_err(failed)?;
         Ok(draft)
@@ -108,22 +110,74 @@ impl Draft {
     }
 
     /// Checks length and digest, makes the bytes durable and gives them their name. Bytes that are wrong are removed.
-    pub fn finish(self) -> Result<(), ClientError> {
+    pub fn finish(mut self) -> Result<(), ClientError> {
         let what = self.target.display().to_string();
         if self.written != self.length {
             return Err(ClientError::Length { what, expected: self.length, actual: self.written });
         }
-        let actual = self.hasher.finish();
+        let actual = self.hasher.clone().finish();
         let failed = |why| ClientError::file("write", &self.target, why);
         if actual != self.expected {
             fs::remove_file(&self.path).map_err(failed)?;
-            return Err(ClientError::Digest { what, expected: self.expected, actual });
+            return Err(ClientError::Digest { what, expected: self.expected.clone(), actual });
         }
         refuse_odd_target(&self.target)?;
         self.file.sync_all().map_err(failed)?;
         fs::rename(&self.path, &self.target).map_err(failed)?;
-        sync_folder(&folder_of(&self.target)).map_err(failed)
+        sync_folder(&folder_of(&self.target)).map_err(failed)?;
+        self.is_private = false;
+        Ok(())
     }
+}
+
+/// Nobody goes on with a private draft that was not finished.
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.is_private {
+            // It may be removed already, and there is nobody left to tell.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens and locks the draft that all processes share; `None` while another process is writing it.
+fn open_shared(path: &Path) -> io::Result<Option<File>> {
+    /// Another process may give the file its name between opening and locking: then there is a new one to open.
+    const ATTEMPTS: usize = 8;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o644).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    for _ in 0..ATTEMPTS {
+        let file = options.open(path)?;
+        let opened = file.metadata()?;
+        if !opened.is_file() {
+            return Err(not_a_file());
+        }
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(None);
+        }
+        let is_same = |there: fs::Metadata| there.dev() == opened.dev() && there.ino() == opened.ino();
+        if fs::symlink_metadata(path).is_ok_and(is_same) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+fn create_private(target: &Path, expected: &Digest) -> io::Result<(PathBuf, File)> {
+    const MOST: usize = 1_000;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    options.mode(0o644).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    for n in 0..MOST {
+        let own = format!("{}.{}-{n}.part", &expected.hex()[..16], std::process::id());
+        let path = beside(target, &own);
+        match options.open(&path) {
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (path, file)),
+        }
+    }
+    Err(io::Error::other("there are too many unfinished downloads of it; remove them"))
 }
 
 #[cfg(test)]
@@ -139,7 +193,6 @@ mod tests {
         let digest = Digest::sha256(b"hello world");
         let mut draft = Draft::open(&target, &digest, 11).unwrap();
         draft.write(b"hello").unwrap();
-        assert!(Draft::open(&target, &digest, 11).is_err(), "one writer at a time");
         drop(draft);
         let mut draft = Draft::open(&target, &digest, 11).unwrap();
         assert_eq!(draft.written(), 5);
@@ -148,6 +201,32 @@ mod tests {
         draft.finish().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"hello world");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn drafts_of_one_target_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("app.tgz");
+        let digest = Digest::sha256(b"hello");
+        let mut drafts: Vec<Draft> = (0..4).map(|_| Draft::open(&target, &digest, 5).unwrap()).collect();
+        drafts[0].write(b"he").unwrap();
+        for draft in &mut drafts[1..3] {
+            assert_eq!(draft.written(), 0, "what another one writes is not its own");
+            draft.write(b"hello").unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+        drops_private(drafts.pop().unwrap(), folder.path(), 3);
+        for draft in drafts.drain(1..) {
+            draft.finish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"hello");
+        }
+        drafts.pop().map(|mut first| first.write(b"llo").and_then(|()| first.finish())).unwrap().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    fn drops_private(draft: Draft, folder: &Path, left: usize) {
+        drop(draft);
+        assert_eq!(fs::read_dir(folder).unwrap().count(), left);
     }
 
     #[test]

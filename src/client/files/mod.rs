@@ -11,7 +11,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 pub use draft::Draft;
 pub use package::read_package;
@@ -42,16 +43,45 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ClientError> {
     Ok(Some(bytes))
 }
 
-/// Replaces a file that only its owner may read, at once and durably; the folders before it are created.
+/// Whether there is anything at `path`.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Waits until no other process holds the lock for `path`, and holds it until the returned file is dropped. The lock
+/// is a file of its own, because `path` is replaced. The folders before it are created.
+pub fn lock_beside(path: &Path) -> Result<File, ClientError> {
+    refuse_odd_target(path)?;
+    let failed = |why| ClientError::file("lock", path, why);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path)).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let file = options.open(beside(path, "lock")).map_err(failed)?;
+    loop {
+        match flock(&file, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            // Some network file systems have no locks: one writer at a time works there as well.
+            Ok(()) | Err(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS) => return Ok(file),
+            Err(why) => return Err(failed(why.into())),
+        }
+    }
+}
+
+/// Replaces a file that only its owner may read, at once and durably. The caller holds the lock of [`lock_beside`].
 pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
     refuse_odd_target(path)?;
     let folder = folder_of(path);
     let failed = |why| ClientError::file("write", path, why);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     let draft = beside(path, &format!("{}.new", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
     let write = || {
+        // One that a process of the same number left, perhaps in another container.
+        match fs::remove_file(&draft) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
         let mut file = options.open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -113,11 +143,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/config.json");
         for text in ["first", "second"] {
+            let _lock = lock_beside(&path).unwrap();
+            fs::write(beside(&path, &format!("{}.new", std::process::id())), "left over").unwrap();
             replace_secret(&path, text.as_bytes()).unwrap();
             assert_eq!(read(&path, 100).unwrap().unwrap(), text.as_bytes());
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            2,
+            "the file and its lock are left"
+        );
     }
 
     #[test]

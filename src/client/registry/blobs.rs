@@ -31,7 +31,12 @@ impl Registry {
     async fn has_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, ClientError> {
         let url = self.below(repository, &format!("blobs/{digest}"))?;
         let request = Request::new(Method::HEAD, url);
-        Ok(self.ask_if_there(request, &scope(repository, Access::Push)).await?.is_some())
+        match self.ask(request, &scope(repository, Access::Push)).await {
+            Ok(_) => Ok(true),
+            // An answer to HEAD has no reason: the upload that follows is told it.
+            Err(error) if error.status().is_some_and(|status| status.is_client_error()) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A blob that fits into memory, checked.

@@ -12,6 +12,9 @@ const MAX_NAMES: usize = 1_000_000;
 
 impl Registry {
     /// All tags; `None` when there is no such repository.
+    ///
+    /// # Errors
+    /// Also a 404 that says more than that, such as a name that the registry keeps to itself.
     pub async fn tags(&self, repository: &Repository) -> Result<Option<Vec<String>>, ClientError> {
         #[derive(Deserialize)]
         struct Page {
@@ -21,14 +24,18 @@ impl Registry {
         let mut url = self.below(repository, "tags/list")?;
         url.set_query(Some("n=1000"));
         let mut tags = Vec::new();
-        let there = self
+        let read = self
             .pages(url, &scope(repository, Access::Pull), &mut |body| {
                 let page: Page = serde_json::from_slice(body).map_err(|_| self.no_list("tags"))?;
                 tags.extend(page.tags.unwrap_or_default());
                 self.bounded(tags.len())
             })
-            .await?;
-        Ok(there.then_some(tags))
+            .await;
+        match read {
+            Ok(()) => Ok(Some(tags)),
+            Err(error) if error.is_unknown_name() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// All repositories that begin with `prefix`; `None` when the registry has no catalog.
@@ -41,7 +48,7 @@ impl Registry {
         let mut url = self.url("v2/_catalog")?;
         url.set_query(Some("n=1000"));
         let mut found = Vec::new();
-        let there = self
+        let read = self
             .pages(url, &"registry:catalog:*".to_owned(), &mut |body| {
                 let page: Page = serde_json::from_slice(body).map_err(|_| self.no_list("repositories"))?;
                 let names = page.repositories.unwrap_or_default();
@@ -50,8 +57,12 @@ impl Registry {
                 found.extend(names.filter_map(|name| Repository::parse(name).ok()));
                 self.bounded(found.len())
             })
-            .await?;
-        Ok(there.then_some(found))
+            .await;
+        match read {
+            Ok(()) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The entries of the list `name` over all pages of `GET /-/api/v1/PATH`; `None` where there is no such API.
@@ -77,7 +88,7 @@ impl Registry {
             self.bounded(entries.len())
         };
         match self.pages(url, &scope, &mut page).await {
-            Ok(there) => Ok((there && readable).then_some(entries)),
+            Ok(()) => Ok(readable.then_some(entries)),
             Err(error) if error.status().is_some_and(|status| status.is_client_error()) => Ok(None),
             // A body that is no text of ours, or too long: no such API.
             Err(ClientError::TooLarge { .. }) if entries.is_empty() => Ok(None),

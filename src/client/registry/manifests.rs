@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 
 use super::{Access, Registry, scope};
 use crate::client::answer;
@@ -81,16 +81,30 @@ impl Registry {
     ) -> Result<Option<Head>, ClientError> {
         let request = self.manifest_request(Method::HEAD, repository, reference)?;
         let what = request.what();
-        let Some(response) = self.ask_if_there(request, &scope(repository, Access::Pull)).await? else {
-            return Ok(None);
+        let response = match self.ask_if_there(request, &scope(repository, Access::Pull)).await {
+            Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
+                return self.head_of_whole(repository, reference).await;
+            }
+            response => response?,
         };
+        let Some(response) = response else { return Ok(None) };
         let digest = reference.as_digest().cloned().or_else(|| said_digest(response.headers()));
         match digest {
             Some(digest) => Ok(Some(Head { digest, media_type: content_type(&response, &what).ok() })),
-            None => {
-                let stored = self.manifest(repository, reference).await?;
-                Ok(Some(Head { digest: stored.digest, media_type: Some(stored.media_type) }))
-            }
+            None => self.head_of_whole(repository, reference).await,
+        }
+    }
+
+    /// What HEAD would say, from the manifest itself.
+    async fn head_of_whole(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<Option<Head>, ClientError> {
+        match self.manifest(repository, reference).await {
+            Ok(stored) => Ok(Some(Head { digest: stored.digest, media_type: Some(stored.media_type) })),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -143,7 +157,8 @@ fn said_digest(headers: &HeaderMap) -> Option<Digest> {
 
 fn content_type(response: &Response, what: &str) -> Result<MediaType, ClientError> {
     let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let read = header.and_then(|value| MediaType::parse_header(value).ok());
+    // The type has no case (RFC 9110 section 8.3.1).
+    let read = header.and_then(|value| MediaType::parse_header(&value.to_ascii_lowercase()).ok());
     read.ok_or_else(|| ClientError::Refused(format!("{what} was answered without a media type")))
 }
 

@@ -18,7 +18,7 @@ pub use manifests::Stored;
 pub(super) use referrers::fallback_tag;
 
 use super::answer;
-use super::auth::{Authenticator, Credentials, Scope};
+use super::auth::{Authenticator, Scope, Source};
 use super::error::ClientError;
 use super::reference::{Host, Repository};
 use super::transport::{Request, Transport, same_origin};
@@ -46,12 +46,12 @@ impl Registry {
         transport: Arc<Transport>,
         host: Host,
         plain_http: bool,
-        credentials: Option<Credentials>,
+        credentials: Source,
     ) -> Result<Self, ClientError> {
         let scheme = if plain_http { "http" } else { "https" };
         let wrong = |_| ClientError::Usage(format!("`{host}` is no host of a registry"));
         let root = Url::parse(&format!("{scheme}://{}/", host.on_the_wire())).map_err(wrong)?;
-        let auth = Authenticator::new(root.clone(), credentials);
+        let auth = Authenticator::new(root.clone(), host.clone(), credentials);
         let (warnings, needs_sessions) = (Mutex::default(), AtomicBool::new(false));
         Ok(Self { transport, host, root, auth, warnings, needs_sessions })
     }
@@ -69,10 +69,16 @@ impl Registry {
         same_origin(&self.root, &other.root)
     }
 
-    /// What the registry warned of, each once.
+    /// What the registry and the stores of credentials warned of, each once.
     pub fn take_warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *warnings).into_iter().collect()
+        let own = self.auth.take_warnings();
+        own.into_iter().chain(std::mem::take(&mut *warnings)).collect()
+    }
+
+    /// Keeps `text` for those who look at the warnings.
+    pub fn warn(&self, text: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(text);
     }
 
     /// Proves that the credentials are good: `false` when the registry did not ask for any.
@@ -99,10 +105,11 @@ impl Registry {
         self.url(&format!("v2/{repository}/{rest}"))
     }
 
-    /// `target` if it is at this registry: what comes from elsewhere is neither asked nor told anything.
+    /// `target` if it is at this registry: what comes from elsewhere is neither asked nor told anything. A registry behind
+    /// a proxy that ends TLS, or that maps its port, may not know either: then its own name means this registry.
     fn own(&self, base: &Url, target: &str, what: &str) -> Result<Url, ClientError> {
-        let url = base.join(target).ok().filter(|url| same_origin(url, &self.root));
-        url.ok_or_else(|| {
+        let url = base.join(target).ok().map(|url| at_the_port_of(&self.root, url));
+        url.filter(|url| same_origin(url, &self.root)).ok_or_else(|| {
             ClientError::Refused(format!(
                 "{} names a {what} at another place: {}",
                 self.host,
@@ -163,6 +170,19 @@ impl Registry {
     }
 }
 
+/// `url` with scheme and port of `root`, where it names the same host, no port or the same one, and the same scheme or
+/// plain HTTP instead of TLS.
+fn at_the_port_of(root: &Url, mut url: Url) -> Url {
+    let same_host = url.host() == root.host();
+    let same_port = url.port().is_none() || url.port() == root.port();
+    let is_weaker = url.scheme() == "http" && root.scheme() == "https";
+    if same_host && same_port && (url.scheme() == root.scheme() || is_weaker) {
+        // Both are schemes and ports of HTTP, so neither can be refused.
+        let (_, _) = (url.set_scheme(root.scheme()), url.set_port(root.port()));
+    }
+    url
+}
+
 fn scope(repository: &Repository, access: Access) -> Scope {
     let actions = match access {
         Access::Pull => "pull",
@@ -170,4 +190,26 @@ fn scope(repository: &Repository, access: Access) -> Scope {
         Access::Delete => "delete",
     };
     format!("repository:{repository}:{actions}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_name_means_this_registry() {
+        for (root, target, expected) in [
+            ("https://r.io/", "http://r.io/v2/x?y", "https://r.io/v2/x?y"),
+            ("https://r.io:5000/", "http://r.io/v2/", "https://r.io:5000/v2/"),
+            ("https://r.io:5000/", "http://r.io:5000/v2/", "https://r.io:5000/v2/"),
+            ("https://r.io:5000/", "https://r.io/v2/", "https://r.io:5000/v2/"),
+            ("http://r.io:5000/", "http://r.io/v2/", "http://r.io:5000/v2/"),
+            ("http://r.io:5000/", "https://r.io/v2/", "https://r.io/v2/"),
+            ("https://r.io/", "http://r.io:81/v2/", "http://r.io:81/v2/"),
+            ("https://r.io/", "http://other.io/v2/", "http://other.io/v2/"),
+        ] {
+            let (root, target) = (Url::parse(root).unwrap(), Url::parse(target).unwrap());
+            assert_eq!(at_the_port_of(&root, target).as_str(), expected);
+        }
+    }
 }

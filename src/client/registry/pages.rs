@@ -14,7 +14,7 @@ const MAX_PAGE: u64 = 4 * 1024 * 1024;
 const MAX_PAGES: usize = 10_000;
 
 impl Registry {
-    /// Hands every page from `first` on to `read`; `false` when there is nothing at all at `first`.
+    /// Hands every page from `first` on to `read`.
     ///
     /// # Errors
     /// Those of `read`; `Refused` for a next page at another registry, and for a chain that does not end.
@@ -23,21 +23,18 @@ impl Registry {
         first: Url,
         scope: &Scope,
         read: &mut (dyn FnMut(&Bytes) -> Result<(), ClientError> + Send),
-    ) -> Result<bool, ClientError> {
+    ) -> Result<(), ClientError> {
         let mut url = first;
-        for page in 0..MAX_PAGES {
+        for _ in 0..MAX_PAGES {
             let request = Request::new(Method::GET, url.clone());
             let what = request.what();
-            let response = match self.ask(request, scope).await {
-                Err(error) if page == 0 && error.is_not_found() => return Ok(false),
-                answered => answered?,
-            };
+            let response = self.ask(request, scope).await?;
             let next =
                 next(response.headers()).map(|target| self.own(&url, &target, "next page")).transpose()?;
             read(&answer::body(&what, response, MAX_PAGE).await?)?;
             match next {
                 Some(next) if next != url => url = next,
-                _ => return Ok(true),
+                _ => return Ok(()),
             }
         }
         Err(ClientError::Refused(format!("{} has more than {MAX_PAGES} pages of one list", self.host)))
@@ -45,11 +42,38 @@ impl Registry {
 }
 
 fn next(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|value| {
-        let (target, parameters) = value.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|one| ["rel=\"next\"", "rel=next"].contains(&one.trim()));
-        is_next.then(|| target.to_owned())
-    })
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    values
+        .into_iter()
+        .find_map(|value| links(value).into_iter().find(|link| link.is_next).map(|link| link.target))
+}
+
+struct Target {
+    target: String,
+    is_next: bool,
+}
+
+/// `<target>; rel="next", <target>; rel=prev`: a header may hold several links.
+fn links(mut rest: &str) -> Vec<Target> {
+    let mut links = Vec::new();
+    while let Some((target, after)) =
+        rest.trim_start_matches([' ', '\t', ',']).strip_prefix('<').and_then(|rest| rest.split_once('>'))
+    {
+        // A comma that is followed by `<` begins the next link; one inside of a quoted parameter does so hardly ever.
+        let end = after
+            .match_indices(',')
+            .map(|(at, _)| at)
+            .find(|at| after[at + 1..].trim_start().starts_with('<'));
+        let (parameters, behind) = after.split_at(end.unwrap_or(after.len()));
+        let is_next = parameters.split(';').any(|one| {
+            let (name, value) = one.split_once('=').unwrap_or((one, ""));
+            let mut types = value.trim().trim_matches('"').split_ascii_whitespace();
+            name.trim().eq_ignore_ascii_case("rel") && types.any(|one| one.eq_ignore_ascii_case("next"))
+        });
+        links.push(Target { target: target.trim().to_owned(), is_next });
+        rest = behind;
+    }
+    links
 }
 
 #[cfg(test)]
@@ -68,6 +92,13 @@ mod tests {
         headers.clear();
         headers.append(LINK, HeaderValue::from_static("</x>; title=a; rel=next"));
         assert_eq!(next(&headers).as_deref(), Some("/x"));
+        for value in
+            ["</a>; rel=prev, </x>; rel = \"NEXT\"", "</x,y>; REL=next;, </z>", " </x>; rel=\"last next\""]
+        {
+            headers.clear();
+            headers.append(LINK, HeaderValue::from_static(value));
+            assert!(next(&headers).is_some_and(|target| target.starts_with("/x")), "{value}");
+        }
         headers.clear();
         headers.append(LINK, HeaderValue::from_static("/x; rel=next"));
         assert_eq!(next(&headers), None);

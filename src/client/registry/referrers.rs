@@ -22,7 +22,7 @@ impl Registry {
         let mut found = Vec::new();
         let mut readable = true;
         let url = self.below(repository, &format!("referrers/{digest}"))?;
-        let there = self
+        let read = self
             .pages(url, &scope(repository, Access::Pull), &mut |body| {
                 match serde_json::from_slice::<Page>(body) {
                     Ok(page) => found.extend(page.manifests),
@@ -30,8 +30,12 @@ impl Registry {
                 }
                 Ok(())
             })
-            .await?;
-        if there && readable { Ok(found) } else { self.fallback_list(repository, digest).await }
+            .await;
+        match read {
+            Ok(()) if readable => Ok(found),
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => self.fallback_list(repository, digest).await,
+        }
     }
 
     /// Adds a manifest to the list under the fallback tag of its subject, for a registry that keeps no list itself.

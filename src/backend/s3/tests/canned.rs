@@ -34,7 +34,11 @@ impl Canned {
 
     /// The same over TLS, under the certificate of `server.pem`, which that of `ca.pem` has signed.
     pub async fn with_tls(answer: impl Into<String>) -> Self {
-        let pem = include_bytes!("server.pem");
+        Self::with_certificate(answer, include_bytes!("server.pem")).await
+    }
+
+    /// The same under the certificate of `pem`, which holds its key as well.
+    pub async fn with_certificate(answer: impl Into<String>, pem: &[u8]) -> Self {
         let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(pem).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

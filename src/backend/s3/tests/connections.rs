@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::canned::Canned;
 use super::*;
 use crate::backend::suite::key;
+use crate::network::ProxyVariables;
 
 const NO_SUCH_KEY: &str =
     "HTTP/1.1 404 Not Found\r\nContent-Length: 37\r\n\r\n<Error><Code>NoSuchKey</Code></Error>";
@@ -76,6 +77,46 @@ async fn a_given_certificate_alone_is_trusted() {
     let told = s3.read(&key("a/key"), None).await.unwrap_err().to_string();
     assert!(told.contains("certificate"), "{told}");
     assert_eq!(service.received().len(), 1, "nothing was sent to a server that is not trusted");
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_when_it_is_given() {
+    let pem = include_bytes!("self-signed.pem");
+    let service = Canned::with_certificate(NO_SUCH_KEY, pem).await;
+    let s3 = open(Options { ca: Some(pem.to_vec()), ..options(&service.https()) }).await;
+    let read = s3.read(&key("a/key"), None).await;
+    assert!(matches!(read, Err(BackendError::NotFound(_))), "{read:?}");
+    let wrong = Options { ca: Some(b"no certificate".to_vec()), ..options(&service.https()) };
+    let told = S3::open(wrong, Arc::new(SystemClock::default())).await.err().unwrap();
+    assert!(told.to_string().contains("ca_file: no certificate in PEM"), "{told}");
+}
+
+#[tokio::test]
+async fn a_store_is_reached_through_a_proxy_by_the_rules_of_go() {
+    let proxies = |endpoint: &str, no_proxy: &str| ProxyVariables {
+        http_proxy: endpoint.to_owned(),
+        no_proxy: no_proxy.to_owned(),
+        ..ProxyVariables::default()
+    };
+    let proxy = Canned::start(NO_SUCH_KEY).await;
+    let far = options("http://s3.invalid:9000");
+    let s3 = open(Options { proxies: proxies(&proxy.http(), ""), ..far.clone() }).await;
+    let read = s3.read(&key("a/key"), None).await;
+    assert!(matches!(read, Err(BackendError::NotFound(_))), "{read:?}");
+    assert!(proxy.received()[0].head.starts_with("get http://s3.invalid:9000/"), "{:?}", proxy.received());
+    let s3 = open(Options { proxies: proxies(&proxy.http(), ".invalid"), ..far }).await;
+    assert!(s3.read(&key("a/key"), None).await.is_err());
+    assert_eq!(proxy.received().len(), 1);
+
+    let s3 =
+        open(Options { proxies: proxies("http://127.0.0.1:1", ""), ..options("http://s3.invalid") }).await;
+    let told = s3.read(&key("a/key"), None).await.unwrap_err().to_string();
+    assert!(told.contains("through the proxy http://127.0.0.1:1 of HTTP_PROXY"), "{told}");
+
+    let store = Canned::start(NO_SUCH_KEY).await;
+    let s3 = open(Options { proxies: proxies(&proxy.http(), ""), ..options(&store.http()) }).await;
+    assert!(matches!(s3.read(&key("a/key"), None).await, Err(BackendError::NotFound(_))));
+    assert_eq!((store.received().len(), proxy.received().len()), (1, 1), "this machine is asked directly");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
