@@ -1,5 +1,6 @@
-//! Real Helm, oras and crane, and the public conformance program, against the real server process.
+//! Real Helm with its plugin cm-push, oras and crane, and the public conformance program, against the real server process.
 
+mod cm_push;
 mod conformance;
 mod crane;
 pub mod helm;
@@ -8,8 +9,10 @@ mod helm_large_index;
 pub mod helm_metadata;
 mod helm_provenance;
 mod helm_repository;
+mod helm_resolve;
 mod helm_versions;
 mod oras;
+mod path_prefix;
 mod proxy;
 mod s3_costs;
 mod s3_fleet;

@@ -24,6 +24,17 @@ impl Nginx {
     /// In front of `upstreams`, or nothing when it is not installed (a failure where `CI` is `true`).
     #[track_caller]
     pub fn start(upstreams: &[SocketAddr]) -> Option<Self> {
+        Self::start_with(upstreams, "location / {\n      proxy_pass http://charthouse;")
+    }
+
+    /// The same below a path like `/charts`, which it takes off.
+    #[track_caller]
+    pub fn start_below(path: &str, upstreams: &[SocketAddr]) -> Option<Self> {
+        Self::start_with(upstreams, &format!("location {path}/ {{\n      proxy_pass http://charthouse/;"))
+    }
+
+    #[track_caller]
+    fn start_with(upstreams: &[SocketAddr], location: &str) -> Option<Self> {
         let program = program(NGINX)?;
         let folder = TempDir::new().expect("a folder");
         let address = free_address();
@@ -49,8 +60,7 @@ http {{
   server {{
     listen {address};
     client_max_body_size 0;
-    location / {{
-      proxy_pass http://charthouse;
+    {location}
       proxy_http_version 1.1;
       proxy_set_header Connection '';
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

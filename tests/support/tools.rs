@@ -13,6 +13,8 @@ pub const HELM_4: &str = "helm-v4.2.4";
 pub const HELM_3: &str = "helm-v3.21.4";
 pub const ORAS: &str = "oras-v1.3.3";
 pub const CRANE: &str = "crane-v0.21.9";
+/// ChartMuseum's plugin, which Helm 3 runs.
+pub const CM_PUSH: &str = "helm-cm-push-v0.10.4";
 pub const CONFORMANCE: &str = "conformance-v0.0.0-20260831232431-97274622c111";
 pub const MINIO: &str = "minio-v0.0.0-20260212201848-7aac2a2c5b7c";
 /// Of the system, or out of its package.
