@@ -96,8 +96,9 @@ impl Registry {
         })
     }
 
-    /// The version that Helm chooses for `constraint`: the one that is spelled like it, else the highest strict version
-    /// that satisfies it. No constraint stands for any version; with `devel` pre-releases count, too.
+    /// The version that Helm chooses for `constraint` out of an index: the one that is spelled like it, else the highest that
+    /// satisfies it, of equals the one that stands first in the index. Versions need not be strict. No constraint stands
+    /// for any version; with `devel` pre-releases count, too.
     ///
     /// # Errors
     /// `ChartUnknown`; `ConstraintInvalid`; `NoVersion` when none satisfies it.
@@ -113,9 +114,7 @@ impl Registry {
         let (state, ListedChart { chart, .. }, _) = self.chart_and_state(repository).await?;
         let exact = Tag::parse(&tag_of_version(constraint)).ok();
         let exact = exact.as_ref().and_then(Rank::of).filter(|rank| chart.versions.contains_key(rank));
-        let strict = chart.versions.iter().filter(|(_, release)| chart::is_strict(&release.chart.version));
-        let chosen =
-            exact.or_else(|| parsed.highest(strict.map(|(rank, _)| rank), |rank| rank.version()).cloned());
+        let chosen = exact.or_else(|| parsed.highest(chart.versions.keys(), |rank| rank.version()).cloned());
         let found =
             chosen.and_then(|rank| Version::of(&state, repository, rank.tag(), chart.versions.get(&rank)?));
         found.ok_or_else(|| {

@@ -1,7 +1,8 @@
 //! `resolve` of the JSON API against the real Helms, in each of Helm's two ways.
 
+use std::fs;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::helm::Helm;
@@ -73,12 +74,16 @@ fn resolve_answers_as_helm_chooses(helm: &Helm) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The version that Helm takes for a constraint; nothing when it finds none.
+/// The version that Helm takes for a constraint, by the name of the file that it saves; nothing when it finds none.
 fn chosen(helm: &Helm, chart: &[&str], constraint: &str) -> Option<String> {
-    let shown = helm.client().run(&[&["show", "chart"], chart, &["--version", constraint]].concat());
-    if !shown.succeeded() {
+    let folder = tempfile::tempdir().expect("a folder for the pull");
+    let into = folder.path().to_str().expect("a readable path");
+    let pull = [&["pull"], chart, &["--version", constraint, "--destination", into]].concat();
+    if !helm.client().run(&pull).succeeded() {
         return None;
     }
-    let chart: Value = serde_saphyr::from_str(&shown.succeeds()).expect("a Chart.yaml");
-    chart["version"].as_str().map(str::to_owned)
+    let mut files = fs::read_dir(folder.path()).expect("what was pulled");
+    let file = files.next().expect("a file").expect("a file").file_name().into_string().expect("a name");
+    let version = file.strip_prefix("app-").and_then(|rest| rest.strip_suffix(".tgz"));
+    Some(version.unwrap_or_else(|| panic!("no package of app: {file}")).to_owned())
 }

@@ -15,6 +15,9 @@ pub fn without_extra_slashes(
         return None;
     }
     let components: Vec<&str> = path.split('/').filter(|component| !component.is_empty()).collect();
+    if components.is_empty() {
+        return None;
+    }
     let tidy = format!("/{}", components.join("/"));
     let is_health = components.as_slice() == [reserved] && !reserved.is_empty();
     if below_v2(&tidy).is_some() || !(is_health || route(method, &tidy, query, reserved).is_ok()) {
@@ -41,8 +44,8 @@ mod tests {
             ("/api//team/charts", Some("../../../api/team/charts")),
             ("/-//api/v1/charts//", Some("../../../../../../-/api/v1/charts")),
             ("/health/", Some("../health")),
-            ("//", Some("../")),
             // Nothing is there without them, either.
+            ("//", None),
             ("//evil.example/", None),
             ("/team//", None),
             ("/team//../index.yaml", None),
