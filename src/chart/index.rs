@@ -10,7 +10,7 @@ use semver::Version;
 
 use super::{version, yaml};
 use crate::clock::Timestamp;
-use crate::oci::{Digest, Tag};
+use crate::oci::{ChartFile, Digest, Tag};
 
 /// Leaves hold about this many bytes, and never more than twice as many unless one version does.
 const LEAF: usize = 64 * 1024;
@@ -32,6 +32,17 @@ pub struct Listed<'a> {
     pub metadata: &'a str,
     /// Since when the version has had this package.
     pub since: Timestamp,
+    /// Another version has a file of the same name, and had it before: the URL names the package by its digest.
+    pub shares_file: bool,
+}
+
+/// What an index says of its server, as ChartMuseum does: its clients look for the API below the path it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerInfo<'a> {
+    Absent,
+    Empty,
+    /// A path like `/charts`.
+    Below(&'a str),
 }
 
 /// The place of a version among those of its chart: the highest comes first. Versions that Helm takes for equal
@@ -84,8 +95,14 @@ impl Index {
     }
 
     /// The document, in pieces; `generated` is when what is listed changed last.
-    pub fn pieces(&self, generated: Timestamp) -> Vec<Bytes> {
-        let head = format!("{{\"apiVersion\":\"v1\",\"generated\":\"{generated}\",\"entries\":{{\n");
+    pub fn pieces(&self, generated: Timestamp, server: ServerInfo<'_>) -> Vec<Bytes> {
+        let server = match server {
+            ServerInfo::Absent => String::new(),
+            ServerInfo::Empty => r#""serverInfo":{},"#.to_owned(),
+            // Of characters that need no escape in a URL.
+            ServerInfo::Below(path) => format!(r#""serverInfo":{{"contextPath":"{path}"}},"#),
+        };
+        let head = format!("{{\"apiVersion\":\"v1\",\"generated\":\"{generated}\",{server}\"entries\":{{\n");
         let mut pieces = vec![Bytes::from(head)];
         for (at, chart) in self.charts.values().enumerate() {
             if at > 0 {
@@ -109,11 +126,15 @@ const BETWEEN: Bytes = Bytes::from_static(b",\n");
 
 /// One version of the list as JSON, on one line.
 pub fn entry(listed: Listed<'_>) -> String {
-    let Listed { name, version, package, metadata, since } = listed;
+    let Listed { name, version, package, metadata, since, shares_file } = listed;
     let fields = metadata.strip_suffix('}').unwrap_or(metadata);
     // A name of a repository, a version and a digest have no character to escape.
     let digest = package.hex();
-    format!(r#"{fields},"created":"{since}","digest":"{digest}","urls":["charts/{name}-{version}.tgz"]}}"#)
+    let folder = match shares_file {
+        true => format!("charts/{}", ChartFile::package_prefix(package)),
+        false => "charts".to_owned(),
+    };
+    format!(r#"{fields},"created":"{since}","digest":"{digest}","urls":["{folder}/{name}-{version}.tgz"]}}"#)
 }
 
 /// A version to list, as text, or to list no more.
@@ -233,7 +254,7 @@ mod tests {
     }
 
     fn text(index: &Index) -> String {
-        let pieces = index.pieces(Timestamp::from_micros(1)).concat();
+        let pieces = index.pieces(Timestamp::from_micros(1), ServerInfo::Absent).concat();
         String::from_utf8(pieces).unwrap()
     }
 

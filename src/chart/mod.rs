@@ -18,7 +18,7 @@ pub use artifact::{Artifact, Named};
 pub use config::Config;
 pub use constraint::{Constraint, InvalidConstraint};
 pub use diff::{Change, Difference, FieldChange, FileChange, difference};
-pub use index::{Index, Listed, Rank, entry};
+pub use index::{Index, Listed, Rank, ServerInfo, entry};
 pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, package_of, provenances_of};
 pub use search::{InvalidTerms, Relevance, Searchable, Terms};

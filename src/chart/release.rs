@@ -88,7 +88,7 @@ impl Release {
     /// What an index lists of it, if it has been so since `since`.
     pub fn listed(&self, since: Timestamp) -> Listed<'_> {
         let Self { name, version, package, metadata, .. } = self;
-        Listed { name, version, package, metadata, since }
+        Listed { name, version, package, metadata, since, shares_file: false }
     }
 }
 

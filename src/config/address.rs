@@ -63,37 +63,62 @@ impl Value for Network {
     }
 }
 
-/// `http` or `https`, a host and perhaps a port, without a final slash: how the world reaches this server.
+/// `http` or `https`, a host, perhaps a port and a path, without a final slash: how the world reaches this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExternalUrl(pub(super) String);
+pub struct ExternalUrl {
+    /// In lower case.
+    origin: String,
+    path: String,
+}
 
 impl ExternalUrl {
-    /// Without a final slash, so that a path can be appended.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// As browsers send it in `Origin`: without a port that is the default of the scheme.
     pub fn origin(&self) -> &str {
-        let default_port = if self.0.starts_with("https:") { ":443" } else { ":80" };
-        self.0.strip_suffix(default_port).unwrap_or(&self.0)
+        let default_port = if self.origin.starts_with("https:") { ":443" } else { ":80" };
+        self.origin.strip_suffix(default_port).unwrap_or(&self.origin)
+    }
+
+    /// The path that a proxy takes off before it hands a request on, like `/charts`; empty for none.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 }
 
 impl Value for ExternalUrl {
     fn read(text: &str) -> Result<Self, String> {
-        origin(text.strip_suffix('/').unwrap_or(text)).map(Self).ok_or_else(|| {
+        let url = text.strip_suffix('/').unwrap_or(text);
+        let authority = url.find("://").map_or(0, |at| at + 3);
+        let end = url[authority..].find('/').map_or(url.len(), |at| authority + at);
+        let path = &url[end..];
+        let is_component = |component: &str| {
+            let is_legal =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+            !matches!(component, "" | "." | "..") && component.bytes().all(is_legal)
+        };
+        let path_is_good = path.is_empty() || path[1..].split('/').all(is_component);
+        let origin = origin(&url[..end]).filter(|_| path_is_good);
+        origin.map(|origin| Self { origin, path: path.to_owned() }).ok_or_else(|| {
             format!(
-                "`{}` is not http:// or https://, a host and perhaps a port, like https://charts.example.com; \
-                 clients expect /v2/ at its root, so it has no path",
+                "`{}` is not http:// or https://, a host, perhaps a port, and perhaps the path below which a proxy \
+                 serves chart repositories, like https://charts.example.com or https://example.com/charts",
                 text.escape_debug()
             )
         })
     }
 
     fn write(&self) -> String {
-        self.0.clone()
+        format!("{}{}", self.origin, self.path)
     }
+}
+
+/// Reads the URL of a store: `http` or `https`, a host and perhaps a port.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    origin(text.strip_suffix('/').unwrap_or(text)).ok_or_else(|| {
+        format!(
+            "`{}` is not http:// or https://, a host and perhaps a port, like https://s3.example.com",
+            text.escape_debug()
+        )
+    })
 }
 
 /// Whose web pages may call this server: an origin (RFC 6454 section 6.2), or `*` for any.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::address::ExternalUrl;
+use super::address::endpoint;
 use super::pem_file::PemFile;
 use super::{Label, Value};
 
@@ -137,8 +137,7 @@ fn s3_arguments(query: &str, location: &mut S3Location) -> Result<(), String> {
             .map_err(|_| format!("the storage URL's `{name}` is not UTF-8"))?;
         match name {
             "endpoint" => {
-                let endpoint = ExternalUrl::read(&value).map_err(|why| format!("endpoint: {why}"))?;
-                location.endpoint = Some(endpoint.0);
+                location.endpoint = Some(endpoint(&value).map_err(|why| format!("endpoint: {why}"))?);
             }
             "region" => {
                 let region = Label::read(&value).map_err(|why| format!("region: {why}"))?;

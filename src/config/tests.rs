@@ -300,20 +300,23 @@ fn networks_are_addresses_with_a_prefix() {
 }
 
 #[test]
-fn urls_and_origins_have_no_path_and_no_credentials() {
+fn urls_and_origins_have_no_credentials_and_origins_no_path() {
     accepts::<ExternalUrl>(&[
         ("https://charts.example.com", "https://charts.example.com"),
         ("https://charts.example.com/", "https://charts.example.com"),
         ("HTTP://Charts:8080", "http://charts:8080"),
         ("http://[::1]:5000", "http://[::1]:5000"),
         ("http://[::1]", "http://[::1]"),
+        ("https://Example.com/Charts/", "https://example.com/Charts"),
+        ("https://a:8443/b/c-d_e.f~g", "https://a:8443/b/c-d_e.f~g"),
     ]);
     #[rustfmt::skip]
     refuses::<ExternalUrl>(&[
-        "", "charts.example.com", "ftp://a", "https://", "https://a/b", "https://a?b", "https://a#b", "https://u:p@a",
+        "", "charts.example.com", "ftp://a", "https://", "https://a/b//c", "https://a/..", "https://a/%62", "https://a?b", "https://a#b", "https://u:p@a",
         "https://a:0", "https://a:65536", "https://a:+1", "https://a:", "https://a..b", "https://-a", "https://[::1",
         "https://[]", "https://a b", "https://a\r\nx", "https://a//",
     ]);
+    assert_eq!(ExternalUrl::read("https://a/b/c/").map(|url| url.path().to_owned()).as_deref(), Ok("/b/c"));
     accepts::<CorsOrigin>(&[("*", "*"), ("https://UI.example.com", "https://ui.example.com")]);
     refuses::<CorsOrigin>(&["", "**", "https://*.example.com", "https://ui.example.com/", "null"]);
     assert!(CorsOrigin::Any.matches("null"));

@@ -37,7 +37,7 @@ pub use op::{
 };
 pub use policy::{AllLoose, Firmness, TagPolicy};
 pub use probe::ProbeError;
-pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Refusal, Replace};
+pub use proposal::{Body, Change, MAX_ATTACHED, NewManifest, Piece, Proposal, Referrer, Refusal, Replace};
 pub use state::{
     CommitPlace, Condemned, Content, Extent, Manifest, ManifestEntry, Place, Release, Repository, Revision,
     State, TagEntry, Totals, Yank, created_at,

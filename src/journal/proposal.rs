@@ -1,6 +1,7 @@
 //! What may be proposed to a namespace, and what can come of it (docs/internals/storage-format.md#operations).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -97,6 +98,8 @@ pub struct NewManifest {
     pub blobs: Vec<Digest>,
     /// Children (of an index) that the repository must hold, as manifests or as blobs.
     pub children: Vec<Digest>,
+    /// The size that the manifest gives for each digest it names, its subject included.
+    pub sizes: Vec<(Digest, u64)>,
     pub tags: Vec<Tag>,
     /// The tags that stand for the chart's version, whether they are given now or not.
     pub listed: Vec<Tag>,
@@ -149,15 +152,23 @@ pub enum Refusal {
     TagUnknown(Tag),
     #[error("the manifest refers to {0}, which is not in this repository: push it first")]
     ReferenceUnknown(Digest),
-    #[error("{0} is referred to by a manifest of this repository: delete that manifest first")]
-    Referenced(Digest),
+    #[error(
+        "the manifest gives {digest} a size of {said} bytes, but it has {held}: a descriptor has the size of its content, \
+         or every pull fails; correct the size and push the manifest again"
+    )]
+    SizeMismatch { digest: Digest, said: u64, held: u64 },
+    #[error("{digest} is referred to by {by}: delete that manifest first")]
+    Referenced { digest: Digest, by: Box<Referrer> },
     #[error("the precondition does not hold: the current digest is {}", .0.as_ref().map_or("none".to_owned(), Digest::to_string))]
     Precondition(Option<Digest>),
     #[error(
         "{tag} is released and keeps its content: it is {held}, you sent {sent}; push it under another version, or name it in policy.mutable"
     )]
     Immutable { tag: Tag, held: Digest, sent: Digest },
-    #[error("{tag} is there already, as {held}: it is replaced only if that is asked for")]
+    #[error(
+        "{tag} is there already, as {held}: `?force` replaces a pre-release, but a released version keeps its content; push \
+         it under another version, or name it in policy.mutable"
+    )]
     Taken { tag: Tag, held: Digest },
     #[error(
         "{tag} is released and stays, as {held}: set policy.delete_immutable, or name it in policy.mutable, to remove it"
@@ -178,6 +189,24 @@ pub enum Refusal {
     /// The namespace is for newer releases.
     #[error("this namespace is written by release {0} or later only: use a newer version of charthouse")]
     NewerRelease(u32),
+}
+
+/// A manifest that refers to something, for the message of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    pub digest: Digest,
+    /// One of its tags.
+    pub tag: Option<Tag>,
+}
+
+impl fmt::Display for Referrer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the manifest {} of this repository, ", self.digest)?;
+        match &self.tag {
+            Some(tag) => write!(f, "which has the tag {tag}"),
+            None => f.write_str("which has no tag"),
+        }
+    }
 }
 
 /// The decision on a proposal at one place of the journal.

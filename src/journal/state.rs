@@ -274,6 +274,16 @@ impl State {
             .is_some_and(|r| r.blobs.contains_key(digest) || r.manifests.contains_key(digest))
     }
 
+    /// The size in bytes of a blob or manifest that `repository` holds, damaged or not.
+    pub fn size_of(&self, repository: &RepositoryName, digest: &Digest) -> Option<u64> {
+        let repository = self.repository(repository)?;
+        let of_blob = || self.contents.get(digest).map(|content| content.size);
+        match repository.blobs.contains_key(digest) {
+            true => of_blob(),
+            false => repository.manifests.get(digest).map(|entry| entry.manifest.size),
+        }
+    }
+
     /// Whether bytes are known to be lost: missing, wrong or erased.
     pub fn is_damaged(&self, extents: &[Extent]) -> bool {
         let marked = |place: &Place| match place {

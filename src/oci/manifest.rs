@@ -150,6 +150,12 @@ impl Manifest {
     pub fn children(&self) -> Vec<Digest> {
         distinct(self.manifests.iter())
     }
+
+    /// The size of each descriptor, that of the subject included. A digest stands as often as it is named.
+    pub fn sizes(&self) -> Vec<(Digest, u64)> {
+        let named = self.config.iter().chain(&self.layers).chain(&self.manifests).chain(&self.subject);
+        named.map(|descriptor| (descriptor.digest.clone(), descriptor.size)).collect()
+    }
 }
 
 impl Document {

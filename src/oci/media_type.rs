@@ -13,6 +13,8 @@ pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzi
 /// What charts pushed by early Helm releases carry instead of [`HELM_CHART`].
 pub const HELM_CHART_LEGACY: &str = "application/tar+gzip";
 /// The config of what Artifact Hub reads of a repository, pushed from an empty file.
+/// The layer of Artifact Hub's metadata that is `artifacthub-repo.yml`.
+pub const ARTIFACT_HUB_LAYER: &str = "application/vnd.cncf.artifacthub.repository-metadata.layer.v1.yaml";
 pub const ARTIFACT_HUB_CONFIG: &str = "application/vnd.cncf.artifacthub.config.v1+yaml";
 pub const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 

@@ -30,8 +30,8 @@ pub use hasher::Hasher;
 pub use json::InvalidJson;
 pub use manifest::{Kind, MAX_MANIFEST_BYTES, MAX_REFERENCES, Manifest, ManifestError};
 pub use media_type::{
-    ARTIFACT_HUB_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY, HELM_CONFIG,
-    HELM_PROVENANCE, InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
+    ARTIFACT_HUB_CONFIG, ARTIFACT_HUB_LAYER, DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY,
+    HELM_CONFIG, HELM_PROVENANCE, InvalidMediaType, MediaType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST,
 };
 pub use name::{InvalidName, Namespace, RepositoryName};
 pub use pattern::{InvalidNamespacePattern, InvalidPattern, NamespacePattern, TagPattern};
@@ -39,7 +39,7 @@ pub use range::{InvalidUploadRange, RangeRequest, UploadRange};
 pub use reference::{InvalidReference, Reference};
 pub use referrers::referrers_index;
 pub use route::{
-    Access, Action, ApiAction, KINDS, MAX_PAGE, MAX_TAGS_PAGE, MuseumAction, Page, Reason, Refusal, View,
-    below_api, below_v2, route,
+    Access, Action, ApiAction, KINDS, Like, MAX_PAGE, MAX_TAGS_PAGE, MuseumAction, Page, Reason, Refusal,
+    View, below_api, below_v2, route, without_extra_slashes,
 };
 pub use tag::{InvalidTag, Tag};

@@ -23,7 +23,7 @@ pub enum InvalidName {
     )]
     Malformed,
     #[error(
-        "a repository name must not begin with '{0}/' or be '{0}': the registry keeps that path to itself"
+        "a repository name must not begin with '{0}/' or be '{0}', because the registry answers that path itself: choose another first component, like 'charts/{0}'"
     )]
     Reserved(&'static str),
 }

@@ -96,8 +96,9 @@ impl Registry {
         })
     }
 
-    /// The version that Helm chooses for `constraint`: the one that is spelled like it, else the highest strict version
-    /// that satisfies it. No constraint stands for any version; with `devel` pre-releases count, too.
+    /// The version that Helm chooses for `constraint` out of an index: the one that is spelled like it, else the highest that
+    /// satisfies it, of equals the one that stands first in the index. Versions need not be strict. No constraint stands
+    /// for any version; with `devel` pre-releases count, too.
     ///
     /// # Errors
     /// `ChartUnknown`; `ConstraintInvalid`; `NoVersion` when none satisfies it.
@@ -113,15 +114,49 @@ impl Registry {
         let (state, ListedChart { chart, .. }, _) = self.chart_and_state(repository).await?;
         let exact = Tag::parse(&tag_of_version(constraint)).ok();
         let exact = exact.as_ref().and_then(Rank::of).filter(|rank| chart.versions.contains_key(rank));
-        let strict = chart.versions.iter().filter(|(_, release)| chart::is_strict(&release.chart.version));
-        let chosen =
-            exact.or_else(|| parsed.highest(strict.map(|(rank, _)| rank), |rank| rank.version()).cloned());
+        let chosen = exact.or_else(|| parsed.highest(chart.versions.keys(), |rank| rank.version()).cloned());
         let found =
             chosen.and_then(|rank| Version::of(&state, repository, rank.tag(), chart.versions.get(&rank)?));
         found.ok_or_else(|| {
             let constraint = constraint.to_owned();
             Error::NoVersion { repository: repository.clone(), constraint }
         })
+    }
+
+    /// The version that `helm pull oci://...` takes for `constraint`. What reads as a version, as `v1.0.0` and `1` do, is a
+    /// tag to it; for a constraint it takes the highest of the tags that are strict versions, of equals the first,
+    /// whether they are of charts or not.
+    ///
+    /// # Errors
+    /// `ChartUnknown`; `VersionUnknown`; `ConstraintInvalid`; `NoVersion` when no tag satisfies it, `NotAVersion` when the
+    /// tag that does is none of a chart's version.
+    pub async fn resolve_like_oci(
+        &self,
+        repository: &RepositoryName,
+        constraint: Option<&str>,
+        devel: bool,
+    ) -> Result<Version, Error> {
+        let constraint = constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" });
+        if chart::lax(constraint).is_some() {
+            let tag = Tag::parse(&tag_of_version(constraint)).map_err(|_| Error::VersionInvalid)?;
+            return self.version(repository, &tag).await;
+        }
+        let parsed = Constraint::parse(constraint)?;
+        let state = self.journals.current(&repository.namespace()).await?;
+        let found = state.as_deref().and_then(|state| Some((state, state.repository(repository)?)));
+        let (state, found) = found.ok_or_else(|| Error::ChartUnknown(repository.clone()))?;
+        let strict = found.tags.keys().filter(|tag| !found.yanks.contains_key(*tag)).filter_map(|tag| {
+            let version = version_of_tag(tag.as_str());
+            chart::is_strict(&version).then(|| chart::lax(&version)).flatten().map(|version| (tag, version))
+        });
+        let chosen = parsed.highest(strict, |(_, version)| version);
+        let (tag, _) = chosen.ok_or_else(|| {
+            let constraint = constraint.to_owned();
+            Error::NoVersion { repository: repository.clone(), constraint }
+        })?;
+        let release =
+            found.releases.get(tag).and_then(|release| Version::of(state, repository, tag, release));
+        release.ok_or_else(|| Error::NotAVersion { repository: repository.clone(), tag: tag.clone() })
     }
 
     /// The chart of `repository` in the current state.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Blob, Error, Registry};
+use super::{Blob, Error, Registry, file_names};
 use crate::chart::{self, Listed, MAX_CONFIG, Metadata, Unlisted, tag_of_version, version_of_tag};
 use crate::journal::{ChartRecord, Release, State};
 use crate::oci::{ChartFile, Digest, Manifest, Namespace, RepositoryName, Tag};
@@ -13,6 +13,7 @@ pub struct StoredChartFile {
     /// As clients save it: `app-1.2.3+build.tgz`.
     pub name: String,
     pub blob: Blob,
+    pub chart: Arc<ChartRecord>,
 }
 
 /// The chart of a manifest that is pushed.
@@ -29,7 +30,35 @@ pub(super) struct ReadChart {
     pub warnings: Vec<String>,
 }
 
+/// What an index has of each version, at one state of a namespace.
+#[derive(Debug)]
+pub struct IndexEntries(Arc<State>);
+
+impl IndexEntries {
+    /// The entry of a release of `repository`, as JSON.
+    pub fn entry(&self, repository: &RepositoryName, release: &Release) -> String {
+        let chart = &release.chart;
+        // What is listed has a tag for its version.
+        let tag = Tag::parse(&tag_of_version(&chart.version)).ok();
+        let precursor = tag.and_then(|tag| file_names::precursor(&self.0, repository, &tag, release));
+        chart::entry(Listed {
+            name: &chart.name,
+            version: &chart.version,
+            package: &chart.package,
+            metadata: &chart.metadata,
+            since: release.since,
+            shares_file: precursor.is_some(),
+        })
+    }
+}
+
 impl Registry {
+    /// The entries of the index of `namespace`, as it is now.
+    pub async fn index_entries(&self, namespace: &Namespace) -> Result<IndexEntries, Error> {
+        let state = self.journals.current(namespace).await?;
+        Ok(IndexEntries(state.unwrap_or_default()))
+    }
+
     /// A file of a release: of what the index of `namespace` lists.
     ///
     /// # Errors
@@ -47,7 +76,8 @@ impl Registry {
         };
         let digest = digest.ok_or_else(|| Error::ChartFileUnknown(file.clone()))?;
         let blob = self.blob(&repository, digest).await?;
-        Ok(StoredChartFile { name: format!("{}-{}.{ending}", release.name, release.version), blob })
+        let name = format!("{}-{}.{ending}", release.name, release.version);
+        Ok(StoredChartFile { name, blob, chart: release })
     }
 
     /// What a manifest that is pushed says of its chart, if it is one, and what will surprise whoever pushed it.
@@ -90,10 +120,26 @@ impl Registry {
     }
 }
 
-/// What an index lists of a release.
-pub fn listed(release: &Release) -> Listed<'_> {
+/// What an index lists of the release of `repository` under `tag`.
+pub(super) fn listed<'a>(
+    state: &State,
+    repository: &RepositoryName,
+    tag: &Tag,
+    release: &'a Release,
+) -> Listed<'a> {
     let ChartRecord { name, version, package, metadata, .. } = &*release.chart;
-    Listed { name, version, package, metadata, since: release.since }
+    let shares_file = file_names::precursor(state, repository, tag, release).is_some();
+    Listed { name, version, package, metadata, since: release.since, shares_file }
+}
+
+/// What whoever pulls a chart should know.
+pub fn deprecation(chart: &ChartRecord) -> Option<String> {
+    // A member of the object itself: inside a text the quotes would be escaped, and nothing else has this name.
+    let is_deprecated = chart.metadata.contains(r#""deprecated":true"#);
+    let ChartRecord { name, version, .. } = chart;
+    is_deprecated.then(|| {
+        format!("the chart {name} is deprecated since version {version} or earlier: see its README for what replaces it")
+    })
 }
 
 /// What the journal keeps of a chart.
@@ -102,25 +148,32 @@ pub fn record_of(release: chart::Release) -> ChartRecord {
     ChartRecord { name, version, package, provenance, metadata }
 }
 
-/// The release whose file is `file`. Where a name ends and a version begins is for the releases to say: every `-` may
-/// be the place. Of two releases with one file name the one with a strict version is meant.
+/// The release whose file is `file`. Of several with one file name the first is meant, unless the file says which.
 fn find(
     state: &State,
     namespace: &Namespace,
     file: &ChartFile,
 ) -> Option<(RepositoryName, Arc<ChartRecord>)> {
-    let splits = file.stem.match_indices('-').map(|(at, _)| (&file.stem[..at], &file.stem[at + 1..]));
-    let mut releases = splits.filter_map(|(name, version)| {
-        let repository = namespace.repository(name).ok()?;
-        let tag = Tag::parse(&tag_of_version(version)).ok()?;
-        let release = state.repository(&repository)?.releases.get(&tag)?.chart.clone();
-        Some((repository, release))
-    });
-    let first = releases.next()?;
-    match chart::is_strict(&first.1.version) {
-        true => Some(first),
-        false => Some(releases.find(|(_, release)| chart::is_strict(&release.version)).unwrap_or(first)),
-    }
+    let mut named = file_names::named(state, namespace, &file.stem);
+    named.retain(|named| file.may_be_of(&named.release.chart.package));
+    file_names::first(named).map(|named| (named.repository, named.release.chart.clone()))
+}
+
+/// What is said of versions that were pushed under `tags` and share the name of their file with an earlier version.
+pub(super) fn shared_files(state: &State, repository: &RepositoryName, tags: &[Tag]) -> Vec<String> {
+    let releases = state.repository(repository).map(|found| &found.releases);
+    let warning = |tag: &Tag| {
+        let release = releases?.get(tag)?;
+        let first = file_names::precursor(state, repository, tag, release)?;
+        let (name, version) = (&release.chart.name, &release.chart.version);
+        let prefix = ChartFile::package_prefix(&release.chart.package);
+        Some(format!(
+            "version {} of {} has a file of the same name, {name}-{version}.tgz, and had it before: the URL of this \
+             version in index.yaml is charts/{prefix}/{name}-{version}.tgz",
+            first.release.chart.version, first.repository,
+        ))
+    };
+    tags.iter().filter_map(warning).collect()
 }
 
 /// Tags of a chart that Helm never finds by a range of versions.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::repacked::Repacked;
 use super::uploads::Session;
 use super::vetting::Fault;
 use crate::backend::BackendError;
 use crate::chart::InvalidConstraint;
 use crate::chart::provenance::InvalidProvenance;
 use crate::journal::{JournalError, ProposeError, Refusal};
-use crate::oci::{ChartFile, Digest, InvalidName, ManifestError, Namespace, Reference, RepositoryName};
+use crate::oci::{ChartFile, Digest, InvalidName, ManifestError, Namespace, Reference, RepositoryName, Tag};
 
 #[derive(Clone, Debug, Error)]
 pub enum Error {
@@ -29,12 +30,21 @@ pub enum Error {
     VersionUnknown { repository: RepositoryName, version: String },
     #[error("`last` is no version: it is the last one of the page before")]
     VersionInvalid,
-    #[error("no version of the chart {repository} satisfies {constraint:?}")]
+    #[error("no version of the chart {repository} satisfies `{constraint}`")]
     NoVersion { repository: RepositoryName, constraint: String },
     #[error(transparent)]
     ConstraintInvalid(#[from] InvalidConstraint),
     #[error("{0}")]
     SearchInvalid(String),
+    #[error(
+        "helm pull takes the tag {tag} of {repository} for this, which stands for no version of its chart: name a version"
+    )]
+    NotAVersion { repository: RepositoryName, tag: Tag },
+    #[error(
+        "there is no artifacthub-repo.yml for the namespace `{namespace}`: {why}; push one to the repository with the \
+         namespace's name, as Artifact Hub describes it for OCI repositories, under the tag artifacthub.io"
+    )]
+    ArtifactHubUnknown { namespace: Namespace, why: &'static str },
     #[error("this version of the chart has no {0}")]
     FileUnknown(&'static str),
     #[error("the package of this version cannot be looked into: {0}")]
@@ -72,6 +82,9 @@ pub enum Error {
     ManifestInvalid(#[from] ManifestError),
     #[error(transparent)]
     Refused(Refusal),
+    /// Another package has the version.
+    #[error("{refusal}. {how}")]
+    Occupied { refusal: Box<Refusal>, how: Repacked },
     #[error("{what} exceeds the limit of {limit}")]
     TooLarge { what: &'static str, limit: u64 },
     #[error(transparent)]

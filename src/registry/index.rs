@@ -1,7 +1,7 @@
 //! The index of a namespace, kept rendered: a read of what has not changed costs nothing, and a change costs what it
 //! touches (docs/internals/helm.md#the-index, docs/performance.md#workloads).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use imbl::ordmap::DiffItem;
 use tokio::sync::OnceCell;
 
 use super::charts::listed;
-use super::{Error, Registry};
-use crate::chart::{self, Rank};
+use super::{Error, Registry, file_names};
+use crate::chart::{self, Listed, Rank, ServerInfo};
 use crate::journal::{Release, Repository, Revision, State};
 use crate::oci::{Namespace, RepositoryName, Tag};
 
@@ -86,7 +86,7 @@ impl Shelf {
     }
 
     /// Makes the index that shows what `state` has, unless there is one.
-    fn bring_to(&self, state: &State) -> Arc<Index> {
+    fn bring_to(&self, state: &State, server: ServerInfo<'_>) -> Arc<Index> {
         let mut rope = self.rope.lock().unwrap_or_else(|poisoned| {
             // It may be half changed: begin anew.
             let mut rope = poisoned.into_inner();
@@ -97,7 +97,7 @@ impl Shelf {
             return index;
         }
         rope.follow(state);
-        let index = Arc::new(rope.render(state.index));
+        let index = Arc::new(rope.render(state.index, server));
         self.newest.store(Some(index.clone()));
         index
     }
@@ -113,30 +113,43 @@ struct Rope {
 impl Rope {
     /// Brings the index in line with `state`. The work is that of the repositories, and of the releases that changed.
     fn follow(&mut self, state: &State) {
+        let mut rivals = BTreeSet::new();
         for (name, Repository { releases, .. }) in &state.repositories {
             let shown = self.shown.get(name).cloned().unwrap_or_default();
-            self.change(name, &shown, releases);
+            self.change(state, name, &shown, releases, &mut rivals);
         }
         let dropped = self.shown.iter().filter(|(name, _)| !state.repositories.contains_key(*name));
         let dropped: Vec<_> = dropped.map(|(name, shown)| (name.clone(), shown.clone())).collect();
         for (name, shown) in dropped {
-            self.change(&name, &shown, &OrdMap::new());
+            self.change(state, &name, &shown, &OrdMap::new(), &mut rivals);
+        }
+        for (name, tag) in rivals {
+            let release = state.repositories.get(&name).and_then(|repository| repository.releases.get(&tag));
+            self.index.change(name.base(), entry(state, &name, &tag, release));
         }
     }
 
-    fn change(&mut self, name: &RepositoryName, from: &OrdMap<Tag, Release>, to: &OrdMap<Tag, Release>) {
+    /// Brings one repository in line. `rivals` gets the releases elsewhere whose URL may be another one now.
+    fn change(
+        &mut self,
+        state: &State,
+        name: &RepositoryName,
+        from: &OrdMap<Tag, Release>,
+        to: &OrdMap<Tag, Release>,
+        rivals: &mut BTreeSet<(RepositoryName, Tag)>,
+    ) {
         if from.ptr_eq(to) {
             return;
         }
         let changes = from.diff(to).filter_map(|change| {
-            let (tag, release) = match change {
-                DiffItem::Add(tag, release) | DiffItem::Update { new: (tag, release), .. } => {
-                    (tag, Some(release))
-                }
-                DiffItem::Remove(tag, _) => (tag, None),
+            let (tag, release, any) = match change {
+                DiffItem::Add(tag, release) => (tag, Some(release), release),
+                DiffItem::Update { new: (tag, release), .. } => (tag, Some(release), release),
+                DiffItem::Remove(tag, release) => (tag, None, release),
             };
-            let listed = release.filter(|release| !release.yanked).map(listed);
-            Some((Rank::of(tag)?, listed))
+            let others = file_names::rivals(state, name, tag, any).into_iter();
+            rivals.extend(others.map(|other| (other.repository, other.tag)));
+            entry(state, name, tag, release)
         });
         self.index.change(name.base(), changes);
         match to.is_empty() {
@@ -145,14 +158,39 @@ impl Rope {
         };
     }
 
-    fn render(&self, revision: Revision) -> Index {
-        let pieces = self.index.pieces(revision.time);
+    fn render(&self, revision: Revision, server: ServerInfo<'_>) -> Index {
+        let pieces = self.index.pieces(revision.time, server);
         let size = pieces.iter().map(|piece| piece.len() as u64).sum();
         Index { revision, pieces: pieces.into(), size, gzip: OnceCell::new() }
     }
 }
 
+/// A version with what the index lists of it: nothing of one that is yanked or gone.
+fn entry<'a>(
+    state: &State,
+    name: &RepositoryName,
+    tag: &Tag,
+    release: Option<&'a Release>,
+) -> Option<(Rank, Option<Listed<'a>>)> {
+    let release = release.filter(|release| !release.yanked);
+    Some((Rank::of(tag)?, release.map(|release| listed(state, name, tag, release))))
+}
+
 impl Registry {
+    /// The index of a namespace that nothing was pushed to yet, for those who may.
+    pub fn empty_index(&self) -> Index {
+        let server = match &*self.policy.context_path {
+            "" => ServerInfo::Empty,
+            path => ServerInfo::Below(path),
+        };
+        Rope::default().render(Revision::default(), server)
+    }
+
+    /// The path below which a proxy serves this registry; empty for none.
+    pub fn context_path(&self) -> &str {
+        &self.policy.context_path
+    }
+
     /// The index of `namespace`, as it is now.
     ///
     /// # Errors
@@ -170,8 +208,14 @@ impl Registry {
         }
         // Goes on when this reader hangs up: the next one finds it done.
         let made = tokio::task::spawn_blocking({
-            let shelf = shelf.clone();
-            move || shelf.bring_to(&state)
+            let (shelf, policy) = (shelf.clone(), self.policy.clone());
+            move || {
+                let server = match &*policy.context_path {
+                    "" => ServerInfo::Absent,
+                    path => ServerInfo::Below(path),
+                };
+                shelf.bring_to(&state, server)
+            }
         });
         let index = made.await.map_err(|_| Error::Panicked)?;
         // It has another weight now.

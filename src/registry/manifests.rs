@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::charts::shared_files;
 use super::content::{Kind, Stored, Wanted, first_object};
 use super::{Actor, Error, Registry};
-use crate::journal::{Change, ManifestEntry, NewManifest, Replace, State};
+use crate::journal::{Change, ChartRecord, ManifestEntry, NewManifest, Replace, State};
 use crate::oci::{Condition, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 /// Annotations of a manifest with a subject travel in the journal up to this many bytes.
@@ -30,6 +31,8 @@ pub struct StoredManifest {
     pub media_type: MediaType,
     pub body: Bytes,
     pub subject: Option<Digest>,
+    /// The chart, if it is one that an index can list.
+    pub chart: Option<Arc<ChartRecord>>,
 }
 
 /// A manifest to store.
@@ -73,7 +76,7 @@ impl Registry {
         let manifest = &entry.manifest;
         let body = self.manifest_body(repository, &digest, &entry).await?;
         let (media_type, subject) = (manifest.media_type.clone(), manifest.subject.clone());
-        Ok(StoredManifest { digest, media_type, body, subject })
+        Ok(StoredManifest { digest, media_type, body, subject, chart: manifest.chart.clone() })
     }
 
     /// What there is to say about a manifest without its body.
@@ -124,20 +127,29 @@ impl Registry {
             body,
             blobs: read.blobs(),
             children: read.children(),
+            sizes: read.sizes(),
             tags: tags.clone(),
             listed: listed.into_iter().collect(),
             artifact_type: read.effective_artifact_type().map(Into::into),
             annotations: Some(read.annotations).filter(|found| subject.is_some() && is_light(found)),
             subject: subject.clone(),
-            chart,
+            chart: chart.clone(),
             condition: put.condition,
             replace: put.replace,
         };
-        let outcome = self.propose(&namespace, Change::Manifest(Box::new(new)), who).await?;
+        let outcome = match self.propose(&namespace, Change::Manifest(Box::new(new)), who).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let sent = chart.as_ref().map(|chart| &chart.package);
+                // On the heap: it is rare, and every request has room for the largest future of all.
+                return Err(Box::pin(self.explain(put.repository, sent, error)).await);
+            }
+        };
         // Clients read a manifest back before they tag it.
         self.keep_if_stored(&wanted, staged, &outcome, put.body).await;
         let (given, kept) = settled(&outcome.state, put.repository, tags, &digest);
         warnings.extend(kept);
+        warnings.extend(shared_files(&outcome.state, put.repository, &given));
         Ok(ManifestPut { digest, subject, tags: given, warnings })
     }
 

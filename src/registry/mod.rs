@@ -4,6 +4,7 @@
 //! Bytes go to the backend first, then a proposal to the journal names them; nothing is visible before. All
 //! futures run on the runtime of the caller, which must be the one that owns the backend.
 
+mod artifact_hub;
 mod blobs;
 mod browse;
 mod catalog;
@@ -11,6 +12,7 @@ mod charts;
 mod content;
 mod damage;
 mod error;
+mod file_names;
 mod index;
 mod manifests;
 mod mount;
@@ -22,9 +24,11 @@ mod policy;
 mod publish;
 mod reader;
 mod referrers;
+mod repacked;
 mod search;
 mod tags;
 mod turns;
+mod untagged;
 mod uploads;
 mod vetting;
 
@@ -44,10 +48,11 @@ use crate::journal::{Change, Journals, Outcome, Proposal, State, keys};
 pub use crate::journal::Actor;
 use crate::oci::{Namespace, RepositoryName};
 
+pub use artifact_hub::ArtifactHubFile;
 pub use blobs::Blob;
 pub use browse::{ListedChart, Listing, Version};
 pub use catalog::CatalogPage;
-pub use charts::{StoredChartFile, listed, record_of};
+pub use charts::{IndexEntries, StoredChartFile, deprecation, record_of};
 pub use error::{BodyError, Error};
 pub use index::Index;
 pub use manifests::{ManifestPut, ManifestStat, PutManifest, StoredManifest};
@@ -58,8 +63,10 @@ pub use policy::Policy;
 pub use publish::{Publish, Published};
 pub use reader::BlobReader;
 pub use referrers::{Referrers, ReferrersPage};
+pub use repacked::Repacked;
 pub use search::Found;
 pub use tags::TagPage;
+pub use untagged::{UntaggedManifest, UntaggedPage};
 pub use uploads::{BodySource, Progress, Session};
 pub use vetting::{Fault, Verdict};
 

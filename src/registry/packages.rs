@@ -35,6 +35,11 @@ impl Packages {
             .build();
         Self { read, turns: Turns::new(AT_ONCE, PATIENCE) }
     }
+
+    /// The right to read one package.
+    pub(super) async fn turn(&self) -> Result<impl Drop + use<'_>, Error> {
+        self.turns.take().await
+    }
 }
 
 fn weight(package: &Package) -> u32 {

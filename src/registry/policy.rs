@@ -25,6 +25,9 @@ pub struct Policy {
     pub signed: Vec<NamespacePattern>,
     /// Whose signatures count; without it, nobody is asked who signed.
     pub keyring: Option<Keyring>,
+    /// The path below which a proxy serves this registry, like `/charts`, empty for none: an index says it, because
+    /// `helm cm-push` looks for the API there.
+    pub context_path: Box<str>,
 }
 
 impl Policy {
@@ -52,7 +55,7 @@ impl Policy {
 }
 
 /// Where Artifact Hub looks.
-const ARTIFACT_HUB_TAG: &str = "artifacthub.io";
+pub(super) const ARTIFACT_HUB_TAG: &str = "artifacthub.io";
 
 impl TagPolicy for Policy {
     fn firmness(&self, repository: &RepositoryName, tag: &Tag, artifact_type: Option<&str>) -> Firmness {

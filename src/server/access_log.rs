@@ -53,7 +53,9 @@ impl Line {
     /// What the request was after.
     pub(super) fn describe(&mut self, action: &Action) {
         self.repository = match action {
-            Action::ChartIndex { namespace } | Action::ChartFile { namespace, .. } => namespace.to_string(),
+            Action::ChartIndex { namespace }
+            | Action::ChartFile { namespace, .. }
+            | Action::ArtifactHub { namespace } => namespace.to_string(),
             Action::Api(ApiAction::Charts { namespace, .. }) => namespace.to_string(),
             Action::Api(ApiAction::Search { namespace: Some(namespace), .. }) => namespace.to_string(),
             _ => action.repository().map(ToString::to_string).unwrap_or_default(),

@@ -50,6 +50,11 @@ impl Ask<'_> {
         }
     }
 
+    /// Whether the principal could push here now.
+    pub(super) fn may_change(&self) -> bool {
+        self.permit(Access::Write).is_ok() && !self.services.settings.storage.read_only
+    }
+
     pub(super) fn permit(&self, access: Access) -> Result<(), Failure> {
         match self.services.policy.decide(&self.principal, access) {
             Decision::Allow => Ok(()),

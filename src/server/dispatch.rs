@@ -5,7 +5,7 @@ use super::error::Failure;
 use super::museum;
 use super::oci::{blobs, lists, manifests, ping, uploads};
 use super::reply::Reply;
-use super::{api, repository};
+use super::{api, home, repository};
 use crate::oci::Action;
 
 pub(super) async fn answer(ask: &mut Ask<'_>, action: &Action) -> Result<Reply, Failure> {
@@ -44,6 +44,8 @@ pub(super) async fn answer(ask: &mut Ask<'_>, action: &Action) -> Result<Reply, 
         Action::Museum(action) => museum::answer(ask, action).await,
         Action::ChartIndex { namespace } => repository::index(ask, namespace).await,
         Action::ChartFile { namespace, file } => repository::file(ask, namespace, file).await,
+        Action::ArtifactHub { namespace } => repository::artifact_hub(ask, namespace).await,
+        Action::Home => Ok(home::home(ask)),
         Action::Api(action) => api::answer(ask, action).await,
     }
 }

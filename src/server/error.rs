@@ -171,15 +171,16 @@ fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
         Error::NameUnknown(_) | Error::NamespaceUnknown(_) | Error::ChartUnknown(_) => {
             (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
         }
-        Error::VersionUnknown { .. } | Error::NoVersion { .. } => {
+        Error::VersionUnknown { .. } | Error::NoVersion { .. } | Error::NotAVersion { .. } => {
             (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         Error::VersionInvalid | Error::ConstraintInvalid(_) | Error::SearchInvalid(_) => {
             (StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
-        Error::ChartFileUnknown(_) | Error::FileUnknown(_) | Error::PackageUnreadable(_) => {
-            (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
-        }
+        Error::ChartFileUnknown(_)
+        | Error::FileUnknown(_)
+        | Error::PackageUnreadable(_)
+        | Error::ArtifactHubUnknown { .. } => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
         Error::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         Error::NotAChart(_) | Error::Chart(Fault::Unsigned) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
         Error::Chart(_) | Error::ChartVersion(_) | Error::Provenance(_) => {
@@ -196,6 +197,7 @@ fn of_registry(error: &Error) -> (StatusCode, ErrorCode) {
         }
         Error::ManifestInvalid(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         Error::Refused(refusal) => of_journal(refusal),
+        Error::Occupied { refusal, .. } => of_journal(refusal),
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         Error::Body(error) => error.0.downcast_ref().map_or(BROKEN, of_body),
         Error::Busy | Error::OutcomeUnknown | Error::Unreadable(_) => {
@@ -212,7 +214,10 @@ fn of_journal(refusal: &Refusal) -> (StatusCode, ErrorCode) {
             (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         Refusal::ReferenceUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown),
-        Refusal::Referenced(_) | Refusal::Retained(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        Refusal::SizeMismatch { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
+        Refusal::Referenced { .. } | Refusal::Retained(_) => {
+            (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
+        }
         Refusal::Immutable { .. }
         | Refusal::Undeletable { .. }
         | Refusal::Taken { .. }

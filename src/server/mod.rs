@@ -20,6 +20,7 @@ mod exchange;
 mod framing;
 mod headers;
 mod health;
+mod home;
 mod limits;
 mod listener;
 mod local_only;
@@ -53,7 +54,7 @@ use crate::backend::{HttpRequests, Requests};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Loaded, Settings};
 use crate::journal::{DamageCounts, noticed};
-use crate::oci::route;
+use crate::oci::{route, without_extra_slashes};
 use crate::registry::Registry;
 use ask::Ask;
 use body::RequestBody;
@@ -216,7 +217,10 @@ async fn answer(asked: Asked<'_>, body: &mut RequestBody, exchange: &mut Exchang
     match route(head.method.as_str(), path, query, service.healthcheck.component()) {
         Err(refusal) => {
             exchange.describe_path(path);
-            Failure::Request(refusal).reply(form, asked.id, None)
+            match without_extra_slashes(head.method.as_str(), path, query, service.healthcheck.component()) {
+                Some(target) => reply::moved(&target),
+                None => Failure::Request(refusal).reply(form, asked.id, None),
+            }
         }
         Ok(action) => {
             exchange.describe(&action);

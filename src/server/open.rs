@@ -13,7 +13,9 @@ use super::{Services, StorageCounts};
 use crate::backend::s3::{self, S3};
 use crate::backend::{Backend, Counted, Fs, HttpRequests, Memory};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Artifacts, S3Location, Settings, Storage, StorageMode, StorageUrl, Value};
+use crate::config::{
+    self, Artifacts, ExternalUrl, S3Location, Settings, Storage, StorageMode, StorageUrl, Value,
+};
 use crate::journal::{self, Journals, Mode, OpenError};
 #[cfg(feature = "s3")]
 use crate::network::ProxyVariables;
@@ -34,7 +36,7 @@ pub async fn open(settings: Settings) -> anyhow::Result<Services> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let storage = &settings.storage;
     let (backend, counts) = open_counted(storage, Arc::clone(&clock)).await?;
-    let policy = Arc::new(policy(&settings.policy));
+    let policy = Arc::new(policy(&settings));
     let options = journal::Options {
         mode: mode(storage)?,
         endpoint: endpoint(&storage.url),
@@ -155,9 +157,9 @@ fn is_remote(url: &StorageUrl) -> bool {
     matches!(url, StorageUrl::S3(_))
 }
 
-fn policy(rules: &config::Policy) -> registry::Policy {
+fn policy(settings: &Settings) -> registry::Policy {
     let config::Policy { immutable, mutable, delete_immutable, lenient, artifacts, provenance } =
-        rules.clone();
+        settings.policy.clone();
     registry::Policy {
         immutable,
         mutable,
@@ -166,6 +168,7 @@ fn policy(rules: &config::Policy) -> registry::Policy {
         charts_only: artifacts == Artifacts::Charts,
         signed: provenance.required,
         keyring: provenance.keyring.map(|file| file.keys),
+        context_path: settings.server.external_url.as_ref().map_or("", ExternalUrl::path).into(),
     }
 }
 

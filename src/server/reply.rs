@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_http::body::{BodySize, MessageBody};
-use actix_http::header::{HeaderName, HeaderValue};
+use actix_http::header::{CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
 use actix_http::{Response, StatusCode};
 use bytes::Bytes;
 use futures_util::Stream;
 
 use super::exchange::Exchange;
+use super::headers::{NO_STORE, TEXT};
 
 /// An answer before it belongs to a request.
 pub(super) type Reply = Response<Content>;
@@ -57,6 +58,15 @@ pub(super) fn empty(status: StatusCode) -> Reply {
 pub(super) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::with_body(status, Content::Whole(body.into()));
     set(&mut reply, actix_http::header::CONTENT_TYPE, content_type);
+    reply
+}
+
+/// A redirect that keeps the method and the body (RFC 9110 section 15.4.9).
+pub(super) fn moved(target: &str) -> Reply {
+    let body = format!("the path has slashes too many: {target} is meant\n");
+    let mut reply = whole(StatusCode::PERMANENT_REDIRECT, TEXT, body);
+    set_text(&mut reply, LOCATION, target);
+    set(&mut reply, CACHE_CONTROL, NO_STORE);
     reply
 }
 

@@ -2,6 +2,7 @@
 //! (docs/internals/helm.md#classic-repository).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use actix_http::StatusCode;
 use actix_http::header::{
@@ -15,18 +16,22 @@ use super::ask::Ask;
 use super::conditions::{not_modified, wanted_part};
 use super::download::{self, part, ranged};
 use super::error::Failure;
-use super::headers::{GZIP, PGP_SIGNATURE, REVALIDATE, TGZ, YAML, entity_tag};
+use super::headers::{GZIP, PGP_SIGNATURE, REVALIDATE, TGZ, YAML, entity_tag, warn};
 use super::reply::{Content, Pieces, Reply, empty, set, set_text, with};
 use crate::oci::{ChartFile, Namespace};
-use crate::registry::Index;
+use crate::registry::{Error, Index, deprecation};
 
 /// Counts how an index is written: another writer makes other bytes of the same commit.
 const WRITER: u32 = 1;
 
 pub(super) async fn index(ask: &Ask<'_>, namespace: &Namespace) -> Result<Reply, Failure> {
-    let index = ask.registry().index(namespace).await?;
+    let index = match ask.registry().index(namespace).await {
+        // `helm cm-push` reads the index before its first upload.
+        Err(Error::NamespaceUnknown(_)) if ask.may_change() => Arc::new(ask.registry().empty_index()),
+        index => index?,
+    };
     let gzip = accepts_gzip(&ask.head.headers);
-    let tag = tag(&index, gzip);
+    let tag = tag(&index, ask.registry().context_path(), gzip);
     let mut reply = match not_modified(&ask.head.headers, &tag) {
         true => ranged(empty(StatusCode::NOT_MODIFIED)),
         false => answer(ask, &index, gzip, &tag).await?,
@@ -42,9 +47,11 @@ pub(super) async fn index(ask: &Ask<'_>, namespace: &Namespace) -> Result<Reply,
 }
 
 /// The commit by number and time: a store that was restored has other commits under the same numbers.
-fn tag(index: &Index, gzip: bool) -> String {
+fn tag(index: &Index, context_path: &str, gzip: bool) -> String {
     let (seq, time) = (index.revision.seq, index.revision.time.micros());
-    format!("{seq}-{time:x}-{WRITER}{}", if gzip { "-gz" } else { "" })
+    // The path of an operator has no character that an entity tag may not have.
+    let below = if context_path.is_empty() { "" } else { "-" };
+    format!("{seq}-{time:x}-{WRITER}{below}{context_path}{}", if gzip { "-gz" } else { "" })
 }
 
 async fn answer(ask: &Ask<'_>, index: &Index, gzip: bool, tag: &str) -> Result<Reply, Failure> {
@@ -77,12 +84,27 @@ fn content(pieces: &[Bytes], range: Range<u64>) -> Content {
 pub(super) async fn file(ask: &Ask<'_>, namespace: &Namespace, file: &ChartFile) -> Result<Reply, Failure> {
     let found = ask.registry().chart_file(namespace, file).await?;
     let tag = entity_tag(found.blob.digest());
+    let deprecated = deprecation(&found.chart).filter(|_| !file.provenance);
     let mut reply = download::blob(ask, found.blob).await?;
     set(&mut reply, CONTENT_TYPE, if file.provenance { PGP_SIGNATURE } else { TGZ });
     set(&mut reply, CACHE_CONTROL, REVALIDATE);
     set_text(&mut reply, ETAG, &tag);
     // A name and a version have no character to quote.
     set_text(&mut reply, CONTENT_DISPOSITION, &format!("attachment; filename=\"{}\"", found.name));
+    warn(&mut reply, deprecated.as_deref());
+    Ok(reply)
+}
+
+/// What Artifact Hub looks for beside an index.
+pub(super) async fn artifact_hub(ask: &Ask<'_>, namespace: &Namespace) -> Result<Reply, Failure> {
+    let found = ask.registry().artifact_hub(namespace).await?;
+    let mut reply = match not_modified(&ask.head.headers, &found.digest) {
+        true => empty(StatusCode::NOT_MODIFIED),
+        false => with(StatusCode::OK, Content::Whole(found.content)),
+    };
+    set(&mut reply, CONTENT_TYPE, YAML);
+    set(&mut reply, CACHE_CONTROL, REVALIDATE);
+    set_text(&mut reply, ETAG, &entity_tag(&found.digest));
     Ok(reply)
 }
 

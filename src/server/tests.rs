@@ -250,7 +250,7 @@ fn push(server: &TestServer, blob: &[u8]) -> String {
 #[test]
 fn what_has_no_meaning_here_is_plain_text_and_never_a_page() {
     let server = server(short());
-    for path in ["/", "/-/", "/index.html", "/v3/"] {
+    for path in ["/home", "/-/", "/index.html", "/v3/"] {
         let answer =
             ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         assert_eq!(status_and_body(&answer), (404, "nothing is here\n"), "{path}");

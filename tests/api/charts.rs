@@ -96,10 +96,11 @@ async fn a_version_with_build_metadata_is_found_however_it_is_written() {
 #[tokio::test]
 async fn a_constraint_is_resolved_as_helm_resolves_it() {
     let cases = [
-        ("", Some("1.3.0")),
+        ("", Some("1.4")),
         ("?devel=true", Some("2.0.0-rc.1")),
-        ("?devel=false", Some("1.3.0")),
-        ("?version=^1.2", Some("1.3.0")),
+        ("?devel=false", Some("1.4")),
+        ("?version=^1.2", Some("1.4")),
+        ("?version=^1.2%20%3C1.4", Some("1.3.0")),
         ("?version=~1.2.0", Some("1.2.3+b")),
         ("?version=1.2.3%2Bb", Some("1.2.3+b")),
         ("?version=1.2.3+b", Some("1.2.3+b")),

@@ -6,8 +6,10 @@ mod hostile;
 mod openapi;
 mod pages;
 mod replicas;
+mod resolve;
 mod schema;
 mod search;
+mod untagged;
 mod views;
 
 use flate2::Compression;

@@ -50,7 +50,7 @@ pub(super) fn bad_names() -> Vec<(&'static str, String)> {
         ("an at sign", "te@am/app".into()),
         ("an exclamation mark", "team!/app".into()),
         ("a star", "te*am/app".into()),
-        ("percent-encoded letters", "%74eam/app".into()),
+        ("letters that are percent-encoded twice", "%2574eam/app".into()),
         ("percent-encoded NUL", "te%00am/app".into()),
         ("percent-encoded line break", "te%0d%0aam/app".into()),
         ("a percent sign alone", "te%am/app".into()),

@@ -19,11 +19,11 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConnection, ServerConfig, ServerConnection};
 
 use crate::support::hostile_registry::{Hostile, Reply};
-use crate::support::tools::go_oracle;
+use crate::support::tools::go_program;
 
 /// The answers to `questions`, one for each; nothing when the program is not installed.
 fn ask(questions: &[Value]) -> Option<Vec<Value>> {
-    let mut child = Command::new(go_oracle()?)
+    let mut child = Command::new(go_program("go-oracle")?)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -238,8 +238,13 @@ fn every_fixture_is_listed_and_comes_out_unchanged(helm: &Helm) {
 }
 
 fn what_is_no_repository_is_refused_in_plain_words(helm: &Helm) {
-    let server = Server::in_memory();
+    // Who may push to a namespace gets an empty index of it: here nobody may any more.
+    let storage = tempfile::tempdir().expect("a folder");
+    let server = Server::over(storage.path());
     push(helm, &server, "/team", "app-1.2.3");
+    server.stop();
+    let storage = storage.path().to_str().expect("a readable path");
+    let server = Server::start_with(&["--storage", storage], &[("CHARTHOUSE_AUTH_ANONYMOUS", "read")]);
     for (namespace, status) in [("/absent", "404"), ("", "404"), ("/team/app", "404"), ("/Team", "400")] {
         let said = helm.client().run(&["repo", "add", "wrong", &url(&server, namespace)]).fails();
         assert!(said.contains("not a valid chart repository") && said.contains(status), "{said}");

@@ -1,15 +1,21 @@
-//! Real Helm, oras and crane, and the public conformance program, against the real server process.
+//! Real clients and the public conformance program against the real server process: Helm with its plugin cm-push, oras, crane,
+//! regctl, skopeo, and the code of Flux, Argo CD and Renovate.
 
+mod cm_push;
 mod conformance;
+mod copiers;
 mod crane;
+mod gitops;
 pub mod helm;
 mod helm_constraints;
 mod helm_large_index;
 pub mod helm_metadata;
 mod helm_provenance;
 mod helm_repository;
+mod helm_resolve;
 mod helm_versions;
 mod oras;
+mod path_prefix;
 mod proxy;
 mod s3_costs;
 mod s3_fleet;

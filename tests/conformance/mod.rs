@@ -9,6 +9,7 @@ mod chunked;
 mod conditional;
 mod delete;
 mod helm;
+mod leniency;
 mod manifests;
 mod mount;
 mod policy;

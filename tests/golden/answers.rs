@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::files;
 use crate::support::artifact::sha256;
 use crate::support::http::{self, Request, Response};
+use crate::support::registry::resolved;
 
 /// The headers that follow from the store alone. The entity tags of indexes and lists do not: they name the renderer.
 const HEADERS: [&str; 10] = [
@@ -98,13 +99,17 @@ impl Asked {
 }
 
 impl Answer {
-    pub fn of(reply: &Response) -> Self {
+    /// The answer to `target`. A link is noted as the path that it leads to. Warnings of the code 299 are for people, and may
+    /// be more or others in another release.
+    pub fn of(target: &str, reply: &Response) -> Self {
         let is_error = reply.status >= 400;
         // The length of an error is that of its message.
         let is_kept = |name: &&&str| !is_error || **name == "content-type";
         let headers = HEADERS.iter().filter(is_kept).filter_map(|name| {
             let mut values = reply.headers_named(name);
             values.retain(|value| *name != "etag" || is_digest(value));
+            values.retain(|value| *name != "warning" || !value.starts_with("299 "));
+            let values: Vec<String> = values.into_iter().map(|value| absolute(name, target, value)).collect();
             (!values.is_empty()).then(|| ((*name).to_owned(), values.join(", ")))
         });
         let body = match &reply.body {
@@ -117,6 +122,24 @@ impl Answer {
         };
         Self { status: reply.status, headers: headers.collect(), body }
     }
+}
+
+/// The value of a header; of a link, with its target resolved.
+fn absolute(name: &str, target: &str, value: &str) -> String {
+    match value.strip_prefix('<').filter(|_| name == "link") {
+        Some(reference) => format!("<{}", resolved(target, reference)),
+        None => value.to_owned(),
+    }
+}
+
+/// Whether this is the index of a namespace that nothing was pushed to: who may push there gets an empty one, and the
+/// table is of a release that answered 404 to everybody.
+fn is_index_of_nothing(asked: &Asked, answer: &Answer) -> bool {
+    let is_empty = |text: &str| text.contains(r#""serverInfo":{},"entries":{"#);
+    let body = answer.body.as_ref();
+    asked.target.ends_with("/index.yaml")
+        && matches!(answer.status, 200 | 206)
+        && body.is_none_or(|body| matches!(body, Body::Text(text) if is_empty(text)))
 }
 
 /// Whether an entity tag is the digest of content, and nothing more.
@@ -151,8 +174,9 @@ pub async fn differences(addr: SocketAddr) -> Vec<Difference> {
         let mut pairs = vec![(asked.clone(), expected.clone())];
         pairs.extend(asked.head().map(|head| (head, Answer { body: None, ..expected })));
         for (asked, expected) in pairs {
-            let answer = Answer::of(&asked.send(addr).await);
-            if answer != expected {
+            let answer = Answer::of(&asked.target, &asked.send(addr).await);
+            let is_fresh = expected.status == 404 && is_index_of_nothing(&asked, &answer);
+            if answer != expected && !is_fresh {
                 found.push(Difference { asked, expected, found: answer });
             }
         }

@@ -182,7 +182,7 @@ async fn record(root: &Path) {
     let mut table = Vec::new();
     for asked in asked {
         let reply = asked.send(server.addr).await;
-        let answer = Answer::of(&reply);
+        let answer = Answer::of(&asked.target, &reply);
         assert!(answer.status < 500, "{asked:?}: {answer:?}");
         if let Some(namespace) = asked.target.strip_suffix("index.yaml").filter(|_| asked.method == "GET")
             && answer.status == 200

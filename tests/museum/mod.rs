@@ -2,6 +2,7 @@
 //! (docs/internals/helm.md#chartmuseum-api).
 
 mod docs;
+mod lenient;
 mod read;
 mod upload;
 

@@ -136,7 +136,7 @@ async fn what_is_no_package_is_refused_with_the_rule() {
             println!("{what}");
             assert_error(&server.send(request).await, status, says);
         }
-        assert_status(&server.get("/team/index.yaml").await, 404);
+        assert!(server.index("team").await.entries.is_empty());
     })
     .await;
 }

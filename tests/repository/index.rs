@@ -3,10 +3,10 @@
 use charthouse::clock::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
-use super::{assert_plain, vary};
+use super::vary;
 use crate::support::app::{TestServer, where_noise_is_taken, where_tags_move};
 use crate::support::artifact::image;
-use crate::support::index::{index_path, text_of};
+use crate::support::index::text_of;
 use crate::support::registry::{assert_status, manifest_path};
 use crate::support::release::Release;
 
@@ -129,21 +129,6 @@ async fn a_namespace_without_charts_has_an_index_without_entries() {
     .await;
 }
 
-#[tokio::test]
-async fn a_namespace_that_does_not_exist_has_no_index() {
-    where_noise_is_taken(async |server| {
-        assert_plain(&server.get("/index.yaml").await, 404);
-        server.push_version("team/sub/app", "1.0.0").await;
-        for namespace in ["", "team", "team/sub/app", "team/su", "other"] {
-            let reply = server.get(index_path(namespace)).await;
-            assert_plain(&reply, 404);
-            let head = server.head(index_path(namespace)).await;
-            assert_eq!((head.status, head.header("content-type")), (404, reply.header("content-type")));
-        }
-    })
-    .await;
-}
-
 /// GET and HEAD of `target`, whose headers must be the same but for what is different in each answer.
 async fn both(server: &TestServer, target: &str) -> crate::support::http::Response {
     let (get, head) = (server.get(target).await, server.head(target).await);
@@ -201,7 +186,7 @@ async fn get_and_head_of_files_and_refusals_have_the_same_headers() {
             ("/team/charts/app-1.2.3.tgz", 200),
             ("/team/charts/app-1.2.3.tgz.prov", 200),
             ("/team/charts/app-9.9.9.tgz", 404),
-            ("/other/index.yaml", 404),
+            ("/other/index.yaml", 200),
             ("/Team/index.yaml", 400),
             ("/nothing", 404),
         ] {

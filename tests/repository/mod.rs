@@ -4,10 +4,12 @@
 //! over a socket and runs on every backend. Most care for bytes and indexes and push noise as packages; `tests/charts` is
 //! about what is packed. What Helm needs of an index: docs/internals/helm.md#the-index.
 
+mod artifact_hub;
 mod caching;
 mod configs;
 mod downloads;
 mod entries;
+mod fresh;
 mod freshness;
 mod hostile;
 mod index;
@@ -15,6 +17,7 @@ mod order;
 mod paths;
 mod ranges;
 mod replay;
+mod shared_names;
 mod values;
 
 use crate::support::http::Response;

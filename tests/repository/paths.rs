@@ -28,20 +28,24 @@ enum Expected {
     Index(&'static str),
     Package(&'static str),
     Provenance(&'static str),
+    /// The index of a namespace that nothing was pushed to, for those who may.
+    Fresh,
+    /// A redirect to the path without the slashes too many.
+    Moved(&'static str),
     /// A plain refusal with one of these statuses.
     Plain(&'static [u16]),
     /// A refusal of the distribution API, to which everything below `/v2` belongs.
     Api,
 }
 
-use Expected::{Api, Index, Package, Plain, Provenance};
+use Expected::{Api, Fresh, Index, Moved, Package, Plain, Provenance};
 
 const ABSENT: Expected = Plain(&[404]);
 const BAD: Expected = Plain(&[400]);
 /// Which of the two rules counts first does not matter.
 const EITHER: Expected = Plain(&[400, 404]);
 
-const PATHS: [(&str, Expected); 125] = [
+const PATHS: [(&str, Expected); 128] = [
     ("/index.yaml", Index("x")),
     ("/charts/index.yaml", Index("charts/x")),
     ("/charts/charts/index.yaml", Index("charts/charts/x")),
@@ -67,6 +71,11 @@ const PATHS: [(&str, Expected); 125] = [
     ("/charts/charts/x-1.0.0.tgz.prov", Provenance("charts/x")),
     ("/team/charts/x-1.0.0.tgz.prov", Provenance("team/x")),
     ("/team/charts/charts/x-1.0.0.tgz.prov", Provenance("team/charts/x")),
+    // An escape of what a name or a version may hold is undone once.
+    ("/te%61m/index.yaml", Index("team/x")),
+    ("/team/charts/x%2D1.0.0.tgz", Package("team/x")),
+    ("/team/charts/%78-1%2e0%2E0%2etgz", Package("team/x")),
+    ("/te%61m/charts/x-1.0.0.tgz%2Eprov", Provenance("team/x")),
     // A query means nothing here, whatever it is.
     ("/team/index.yaml?", Index("team/x")),
     ("/team/index.yaml?a=b&a=c&%00=%ff&%", Index("team/x")),
@@ -76,8 +85,6 @@ const PATHS: [(&str, Expected); 125] = [
     ("http://registry.test/team/index.yaml", Index("team/x")),
     ("http://other.test/team/charts/x-1.0.0.tgz", Package("team/x")),
     // Nothing is here.
-    ("/", ABSENT),
-    ("/?x=1", ABSENT),
     ("/team", ABSENT),
     ("/team/", ABSENT),
     ("/team/x", ABSENT),
@@ -90,8 +97,8 @@ const PATHS: [(&str, Expected); 125] = [
     ("/team/Index.yaml", ABSENT),
     ("/xindex.yaml", ABSENT),
     ("/team/-index.yaml", ABSENT),
-    ("/index.yaml/", ABSENT),
-    ("/team/index.yaml/", ABSENT),
+    ("/index.yaml/", Moved("../index.yaml")),
+    ("/team/index.yaml/", Moved("../../team/index.yaml")),
     ("/team/index.yaml/x", ABSENT),
     ("/charts", ABSENT),
     ("/charts/", ABSENT),
@@ -100,10 +107,10 @@ const PATHS: [(&str, Expected); 125] = [
     ("/team/charts/x-1.0.0", ABSENT),
     ("/team/charts/x-1.0.0.tar.gz", ABSENT),
     ("/team/charts/x-1.0.0.TGZ", ABSENT),
-    ("/team/charts/x-1.0.0.tgz/", ABSENT),
+    ("/team/charts/x-1.0.0.tgz/", Moved("../../../team/charts/x-1.0.0.tgz")),
     ("/team/charts/x-1.0.0.tgz/x", ABSENT),
     ("/team/charts/x-1.0.0.tgz.sig", ABSENT),
-    ("/team/charts/x-1.0.0.tgz.prov/", ABSENT),
+    ("/team/charts/x-1.0.0.tgz.prov/", Moved("../../../team/charts/x-1.0.0.tgz.prov")),
     ("/team/charts/x-1.0.0.prov", ABSENT),
     ("/team/charts/sub/x-1.0.0.tgz", ABSENT),
     ("/team/Charts/x-1.0.0.tgz", ABSENT),
@@ -115,10 +122,10 @@ const PATHS: [(&str, Expected); 125] = [
     ("/team/charts/.tgz.prov", EITHER),
     ("/team/charts/x-2.0.0.tgz", ABSENT),
     ("/team/charts/y-1.0.0.tgz", ABSENT),
-    ("/team/other/index.yaml", ABSENT),
+    ("/team/other/index.yaml", Fresh),
     ("/other/charts/x-1.0.0.tgz", ABSENT),
-    ("/team/x/index.yaml", ABSENT),
-    ("/a.b/c_d/e__f/index.yaml", ABSENT),
+    ("/team/x/index.yaml", Fresh),
+    ("/a.b/c_d/e__f/index.yaml", Fresh),
     ("/favicon.ico", ABSENT),
     ("/robots.txt", ABSENT),
     ("/-/", ABSENT),
@@ -142,14 +149,15 @@ const PATHS: [(&str, Expected); 125] = [
     ("/te@am/charts/x-1.0.0.tgz", BAD),
     ("/~team/index.yaml", BAD),
     // Escapes, dots and empty components: what a proxy might read differently.
-    ("/te%61m/index.yaml", BAD),
+    ("/te%41m/index.yaml", BAD),
+    ("/te%2561m/index.yaml", BAD),
     ("/te%2Bam/index.yaml", BAD),
     ("/%2e%2e/index.yaml", BAD),
     ("/team/%2e%2e/index.yaml", BAD),
     ("/team%2Fcharts/index.yaml", BAD),
-    ("/team/charts/x%2D1.0.0.tgz", BAD),
-    ("/team/charts/%78-1.0.0.tgz", BAD),
-    ("/team/charts/x-1%2E0.0.tgz", BAD),
+    ("/team/charts/x%2F1.0.0.tgz", BAD),
+    ("/team/charts/%2578-1.0.0.tgz", BAD),
+    ("/team/charts/x-1%3A0.0.tgz", BAD),
     ("/team/charts/x-1.0.0%00.tgz", BAD),
     ("/team/charts/x-1.0.0%0d%0a.tgz", BAD),
     ("/team/charts/x-1.0.0%252B.tgz", BAD),
@@ -163,10 +171,10 @@ const PATHS: [(&str, Expected); 125] = [
     ("/team/./charts/x-1.0.0.tgz", BAD),
     ("/team/charts/../index.yaml", BAD),
     ("/team/charts/../../../etc/index.yaml", BAD),
-    ("//index.yaml", EITHER),
-    ("/team//index.yaml", BAD),
-    ("/team//charts/x-1.0.0.tgz", BAD),
-    ("/team/index%2Eyaml", EITHER),
+    ("//index.yaml", Moved("../index.yaml")),
+    ("/team//index.yaml", Moved("../../team/index.yaml")),
+    ("/team//charts/x-1.0.0.tgz", Moved("../../../team/charts/x-1.0.0.tgz")),
+    ("/team/index%2Eyaml", Index("team/x")),
     ("/team%2Findex.yaml", EITHER),
     ("/team/charts%2Fx-1.0.0.tgz", EITHER),
     ("/team/charts/x-1.0.0.tgz%00", EITHER),
@@ -206,6 +214,11 @@ fn fault(reply: &Response, expected: Expected) -> Option<String> {
         Provenance(of) => {
             (reply.status != 200 || reply.body != release(of).layer(HELM_PROVENANCE).bytes).then_some(seen)
         }
+        Fresh => {
+            (reply.status != 200 || !reply.text().contains(r#""entries":{"#) || reply.text().contains("urls"))
+                .then_some(seen)
+        }
+        Moved(to) => ((reply.status, reply.header("location")) != (308, Some(to))).then_some(seen),
         Plain(statuses) if !statuses.contains(&reply.status) => {
             Some(format!("{seen}, and none of {statuses:?}"))
         }

@@ -74,6 +74,7 @@ async fn tag(journals: &Journals, n: usize) {
         body: Body::attached(body.into()),
         blobs: Vec::new(),
         children: Vec::new(),
+        sizes: Vec::new(),
         tags: vec![Tag::parse(&format!("1.0.{n}")).unwrap()],
         listed: Vec::new(),
         artifact_type: None,

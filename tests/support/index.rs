@@ -66,6 +66,9 @@ pub struct Index {
     #[serde(rename = "apiVersion")]
     api_version: String,
     pub generated: String,
+    /// ChartMuseum's clients read it; Helm knows it and does not.
+    #[serde(default, rename = "serverInfo")]
+    pub server_info: Option<Value>,
     #[serde(deserialize_with = "in_order")]
     pub entries: Vec<(String, Vec<Value>)>,
 }

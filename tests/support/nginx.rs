@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -24,6 +25,35 @@ impl Nginx {
     /// In front of `upstreams`, or nothing when it is not installed (a failure where `CI` is `true`).
     #[track_caller]
     pub fn start(upstreams: &[SocketAddr]) -> Option<Self> {
+        Self::start_with(upstreams, "location / {\n      proxy_pass http://charthouse;")
+    }
+
+    /// The same below a path like `/charts`, which it takes off.
+    #[track_caller]
+    pub fn start_below(path: &str, upstreams: &[SocketAddr]) -> Option<Self> {
+        Self::start_with(upstreams, &format!("location {path}/ {{\n      proxy_pass http://charthouse/;"))
+    }
+
+    /// The same over TLS, with the certificate in `tests/fixtures/tls/self-signed.pem`.
+    #[track_caller]
+    pub fn start_tls(upstreams: &[SocketAddr]) -> Option<Self> {
+        let pem = certificate().display().to_string();
+        let location = "location / {\n      proxy_pass http://charthouse;";
+        Self::start_at(
+            " ssl",
+            upstreams,
+            &format!("ssl_certificate {pem};\n    ssl_certificate_key {pem};\n    {location}"),
+        )
+    }
+
+    #[track_caller]
+    fn start_with(upstreams: &[SocketAddr], location: &str) -> Option<Self> {
+        Self::start_at("", upstreams, location)
+    }
+
+    /// `tls` comes behind the address that is listened on.
+    #[track_caller]
+    fn start_at(tls: &str, upstreams: &[SocketAddr], location: &str) -> Option<Self> {
         let program = program(NGINX)?;
         let folder = TempDir::new().expect("a folder");
         let address = free_address();
@@ -47,10 +77,9 @@ http {{
   scgi_temp_path {text}/scgi;
   upstream charthouse {{ {servers} keepalive 16; }}
   server {{
-    listen {address};
+    listen {address}{tls};
     client_max_body_size 0;
-    location / {{
-      proxy_pass http://charthouse;
+    {location}
       proxy_http_version 1.1;
       proxy_set_header Connection '';
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -91,6 +120,11 @@ http {{
             sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The certificate of [`Nginx::start_tls`] and its key; it is its own authority.
+pub fn certificate() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/self-signed.pem")
 }
 
 impl Drop for Nginx {

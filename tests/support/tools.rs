@@ -1,5 +1,6 @@
 //! Finds the real clients that `scripts/install-clients` put into a folder.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,12 @@ pub const HELM_4: &str = "helm-v4.2.4";
 pub const HELM_3: &str = "helm-v3.21.4";
 pub const ORAS: &str = "oras-v1.3.3";
 pub const CRANE: &str = "crane-v0.21.9";
+pub const REGCTL: &str = "regctl-v0.11.7";
+/// Of the system, or out of its package.
+pub const SKOPEO: &str = "skopeo";
+pub const RENOVATE: &str = "renovate-v39.264.1";
+/// ChartMuseum's plugin, which Helm 3 runs.
+pub const CM_PUSH: &str = "helm-cm-push-v0.10.4";
 pub const CONFORMANCE: &str = "conformance-v0.0.0-20260831232431-97274622c111";
 pub const MINIO: &str = "minio-v0.0.0-20260212201848-7aac2a2c5b7c";
 /// Of the system, or out of its package.
@@ -32,8 +39,7 @@ impl Client {
     /// When it is not installed and `CI` is `true`: there a test that silently does nothing is a fault.
     #[track_caller]
     pub fn find(name: &str) -> Option<Client> {
-        let program = program(name)?;
-        Some(Client { program, home: tempfile::tempdir().expect("a temporary folder") })
+        Some(Client::of(program(name)?))
     }
 
     /// The folder in which the client runs, empty at first.
@@ -41,9 +47,25 @@ impl Client {
         self.home.path()
     }
 
+    /// The Go program whose sources are in `tests/FOLDER`.
+    #[track_caller]
+    pub fn find_go(folder: &str) -> Option<Client> {
+        Some(Client::of(go_program(folder)?))
+    }
+
+    pub fn of(program: PathBuf) -> Client {
+        Client { program, home: tempfile::tempdir().expect("a temporary folder") }
+    }
+
     /// Runs the client with `arguments` in its home.
     #[track_caller]
     pub fn run<S: AsRef<str>>(&self, arguments: &[S]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with further environment variables.
+    #[track_caller]
+    pub fn run_with<S: AsRef<str>>(&self, arguments: &[S], variables: &[(&str, &str)]) -> Ran {
         let home = self.home.path();
         run(Command::new(&self.program)
             .args(arguments.iter().map(AsRef::as_ref))
@@ -55,7 +77,8 @@ impl Client {
             .env("DOCKER_CONFIG", home.join(".docker"))
             .env("HELM_CONFIG_HOME", home.join(".config"))
             .env("HELM_CACHE_HOME", home.join(".cache"))
-            .env("HELM_DATA_HOME", home.join(".data")))
+            .env("HELM_DATA_HOME", home.join(".data"))
+            .envs(variables.iter().copied()))
     }
 }
 
@@ -69,7 +92,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     if program.is_file() {
         return Some(program);
     }
-    if name == NGINX
+    if [NGINX, SKOPEO].contains(&name)
         && let Some(installed) = installed(name)
     {
         return Some(installed);
@@ -82,14 +105,17 @@ pub fn program(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// `tests/go-oracle`, which says what Go's libraries do; its version is that of its sources.
+/// The Go program whose sources are in `tests/FOLDER`; its version is a digest of them, as scripts/go-tools computes it.
 #[track_caller]
-pub fn go_oracle() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/go-oracle");
-    let read = |name| std::fs::read(folder.join(name)).expect("a source of the Go program");
-    let sources = ["certificate.go", "go.mod", "go.sum", "main.go"].map(read).concat();
-    let digest = super::artifact::sha256(&sources);
-    program(&format!("go-oracle-{}", &digest["sha256:".len()..][..12]))
+pub fn go_program(folder: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let files =
+        std::fs::read_dir(&folder).expect("a folder of sources").map(|file| file.expect("a file").path());
+    let files: BTreeSet<PathBuf> = files.collect();
+    let sources: Vec<_> = files.iter().map(|file| std::fs::read(file).expect("a source")).collect();
+    let digest = super::artifact::sha256(&sources.concat());
+    let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
+    program(&format!("{name}-{}", &digest["sha256:".len()..][..12]))
 }
 
 /// In a folder of programs, or where Debian keeps those of administrators.

@@ -49,6 +49,9 @@ async fn every_answer_is_sandboxed() {
         "/-/api/v1/namespaces",
         "/-/api/v1/openapi.json",
         "/health",
+        "/",
+        "/info",
+        "/absent/index.yaml",
     ] {
         check(&server, target, 200).await;
     }
@@ -56,12 +59,13 @@ async fn every_answer_is_sandboxed() {
     assert_eq!(part.status, 206);
     assert_sandboxed(&part, "a part");
     for (target, status) in [
-        ("/", 404),
         ("/nothing/is/here", 404),
         ("/v2/team/app/manifests/absent", 404),
         ("/v2/Team/app/tags/list", 400),
         ("/api/team/charts/absent", 404),
-        ("/absent/index.yaml", 404),
+        ("/Absent/index.yaml", 400),
+        ("//absent/index.yaml", 308),
+        ("/absent/artifacthub-repo.yml", 404),
         ("/-/api/v1/nothing", 404),
     ] {
         check(&server, target, status).await;

@@ -1,6 +1,6 @@
 //! Decisions on blobs.
 
-use super::{Decision, RENEW_IDLE, append, is_referenced, is_retained, may_name};
+use super::{Decision, RENEW_IDLE, append, is_referenced, is_retained, may_name, still_referenced};
 use crate::clock::Timestamp;
 use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{BlobOp, MountOp, Op, UnlinkOp};
@@ -77,8 +77,8 @@ pub(super) fn unlink(state: &State, repository: &RepositoryName, digest: &Digest
     if !known {
         return Decision::Refuse(Refusal::BlobUnknown(digest.clone()));
     }
-    if is_referenced(state, repository, digest) {
-        return Decision::Refuse(Refusal::Referenced(digest.clone()));
+    if let Some(refusal) = still_referenced(state, repository, digest) {
+        return Decision::Refuse(refusal);
     }
     if now && is_retained(state, repository, digest) {
         return Decision::Refuse(Refusal::Retained(digest.clone()));

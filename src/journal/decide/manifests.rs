@@ -9,7 +9,10 @@ use crate::journal::state::{Manifest, ManifestEntry, State};
 use crate::oci::{Digest, Tag};
 
 pub(super) fn manifest(state: &State, new: &NewManifest, deciding: Deciding<'_>) -> Decision {
-    if let Some(refusal) = broken_precondition(state, new).or_else(|| missing_reference(state, new)) {
+    let refusal = broken_precondition(state, new)
+        .or_else(|| missing_reference(state, new))
+        .or_else(|| wrong_size(state, new));
+    if let Some(refusal) = refusal {
         return Decision::Refuse(refusal);
     }
     let tags = match movable_tags(state, new, deciding.policy) {
@@ -91,6 +94,15 @@ fn missing_reference(state: &State, new: &NewManifest) -> Option<Refusal> {
     let blob = new.blobs.iter().find(|digest| !has_blob(digest));
     let child = new.children.iter().find(|digest| !state.holds(&new.repository, digest));
     blob.or(child).map(|digest| Refusal::ReferenceUnknown(digest.clone()))
+}
+
+/// The first size that is not that of the content. What the repository does not hold (an absent subject, a layer that is
+/// never pushed) has no size to compare with.
+fn wrong_size(state: &State, new: &NewManifest) -> Option<Refusal> {
+    new.sizes.iter().find_map(|(digest, said)| {
+        let held = state.size_of(&new.repository, digest)?;
+        (held != *said).then(|| Refusal::SizeMismatch { digest: digest.clone(), said: *said, held })
+    })
 }
 
 /// A manifest is its bytes and its media type: the same bytes under another type replace it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::keys::WRITER;
 use super::op::Op;
 use super::policy::{Firmness, TagPolicy};
-use super::proposal::{Body, Change, Decision, Draft, Piece, Refusal};
+use super::proposal::{Body, Change, Decision, Draft, Piece, Referrer, Refusal};
 use super::state::State;
 use crate::clock::Timestamp;
 use crate::oci::{Digest, RepositoryName, Tag};
@@ -80,6 +80,18 @@ fn may_name(state: &State, body: &Body) -> bool {
 
 fn is_referenced(state: &State, repository: &RepositoryName, digest: &Digest) -> bool {
     state.repository(repository).is_some_and(|r| r.references.contains_key(digest))
+}
+
+/// The refusal to remove what a manifest of the repository refers to, if one does. Which one is looked up for the message
+/// alone, so only refusals pay for it.
+fn still_referenced(state: &State, repository: &RepositoryName, digest: &Digest) -> Option<Refusal> {
+    let found = state.repository(repository).filter(|r| r.references.contains_key(digest))?;
+    let mut referrers =
+        found.manifests.iter().filter(|(_, entry)| entry.manifest.references.contains(digest));
+    let (by, _) = referrers.next()?;
+    let tag = found.tags_of(by).next().map(|(tag, _)| tag.clone());
+    let by = Box::new(Referrer { digest: by.clone(), tag });
+    Some(Refusal::Referenced { digest: digest.clone(), by })
 }
 
 fn is_retained(state: &State, repository: &RepositoryName, digest: &Digest) -> bool {

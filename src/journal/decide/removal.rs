@@ -1,6 +1,6 @@
 //! Decisions on what takes content away, and on what brings it back.
 
-use super::{Decision, append, fixed_tag, is_referenced, is_retained};
+use super::{Decision, append, fixed_tag, is_retained, still_referenced};
 use crate::journal::fold::rules::{FoldRule, holds};
 use crate::journal::op::{DeleteOp, DropOp, Op, RestoreOp, UntagOp, Was};
 use crate::journal::policy::TagPolicy;
@@ -42,8 +42,8 @@ pub(super) fn delete(
     if !condition.holds(Some(digest)) {
         return Decision::Refuse(Refusal::Precondition(Some(digest.clone())));
     }
-    if is_referenced(state, repository, digest) {
-        return Decision::Refuse(Refusal::Referenced(digest.clone()));
+    if let Some(refusal) = still_referenced(state, repository, digest) {
+        return Decision::Refuse(refusal);
     }
     if now && is_retained(state, repository, digest) {
         return Decision::Refuse(Refusal::Retained(digest.clone()));

@@ -113,6 +113,7 @@ fn any_manifest(
         },
         blobs: described.blobs.clone(),
         children: described.children.clone(),
+        sizes: Vec::new(),
         tags,
         listed: Vec::new(),
         subject: described.subject.clone(),

@@ -124,6 +124,7 @@ fn annotated(name: &'static str, length: usize) -> Change {
         body: Body::attached(Bytes::from_static(name.as_bytes())),
         blobs: Vec::new(),
         children: Vec::new(),
+        sizes: Vec::new(),
         tags: Vec::new(),
         listed: Vec::new(),
         subject: None,

@@ -36,6 +36,7 @@ fn put(name: &str, blobs: &[&str], tags: &[&str], change: impl FnOnce(&mut NewMa
         body: Body::attached(Bytes::from_static(b"body")),
         blobs: blobs.iter().map(|name| digest(name)).collect(),
         children: Vec::new(),
+        sizes: Vec::new(),
         tags: tags.iter().map(|name| tag(name)).collect(),
         listed: Vec::new(),
         subject: None,
@@ -107,6 +108,37 @@ fn every_change_is_decided_as_the_table_says() {
             "an index without its child",
             put("n", &[], &[], |m| m.children = vec![digest("x")]),
             "ReferenceUnknown",
+        ),
+        ("the sizes of its blob", put("n", &["b"], &[], |m| m.sizes = vec![(digest("b"), 9)]), "manifest"),
+        (
+            "another size of its blob",
+            put("n", &["b"], &[], |m| m.sizes = vec![(digest("b"), 8)]),
+            "SizeMismatch",
+        ),
+        (
+            "its blob twice, once with another size",
+            put("n", &["b"], &[], |m| m.sizes = vec![(digest("b"), 9), (digest("b"), 10)]),
+            "SizeMismatch",
+        ),
+        (
+            "another size of a damaged blob",
+            put("n", &["lost"], &[], |m| m.sizes = vec![(digest("lost"), 8)]),
+            "SizeMismatch",
+        ),
+        (
+            "another size of a child",
+            put("n", &[], &[], |m| (m.children, m.sizes) = (vec![digest("m")], vec![(digest("m"), 8)])),
+            "SizeMismatch",
+        ),
+        (
+            "another size of its subject",
+            put("n", &[], &[], |m| (m.subject, m.sizes) = (Some(digest("m")), vec![(digest("m"), 8)])),
+            "SizeMismatch",
+        ),
+        (
+            "any size of a subject that is not there",
+            put("n", &[], &[], |m| (m.subject, m.sizes) = (Some(digest("x")), vec![(digest("x"), 8)])),
+            "manifest",
         ),
         ("an index of a manifest", put("n", &[], &[], |m| m.children = vec![digest("m")]), "manifest"),
         ("a subject that is not there", put("n", &[], &[], |m| m.subject = Some(digest("x"))), "manifest"),
@@ -318,6 +350,26 @@ fn tags_that_stay_are_not_moved_to_other_content() {
     let Decision::Refuse(refusal) = decide_now(&journal.state, &moved, &Rules) else { panic!("moved") };
     let said = refusal.to_string();
     assert!(said.contains(&digest("m").to_string()) && said.contains(&digest("n").to_string()), "{said}");
+}
+
+#[test]
+fn a_refusal_to_delete_names_the_referrer_and_its_tag() {
+    let delete = |name| Change::Delete {
+        repository: app(),
+        digest: digest(name),
+        condition: Condition::default(),
+        now: false,
+    };
+    let unlink = Change::Unlink { repository: app(), digest: digest("b"), now: false };
+    for (change, by, tag) in
+        [(delete("m"), "i", "which has no tag"), (unlink, "m", "which has the tag 1.0.0")]
+    {
+        let Decision::Refuse(refusal) = decide_now(&state(), &change, &AllLoose) else {
+            panic!("{change:?}")
+        };
+        let told = refusal.to_string();
+        assert!(told.contains(&digest(by).to_string()) && told.contains(tag), "{told}");
+    }
 }
 
 #[test]

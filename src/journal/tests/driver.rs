@@ -212,7 +212,12 @@ async fn a_shutdown_does_not_wait_longer_than_it_may_for_a_store_that_is_silent(
     let store = store();
     let (journals, _) = open(&store, u64::MAX).await;
     push_all(&journals, 0..40).await;
-    store.inject(Fault::nth(1, Effect::Delay(Duration::from_secs(60))).of(Verb::Create).on("_checkpoint").and_all_later());
+    store.inject(
+        Fault::nth(1, Effect::Delay(Duration::from_secs(60)))
+            .of(Verb::Create)
+            .on("_checkpoint")
+            .and_all_later(),
+    );
     let begun = std::time::Instant::now();
     journals.shutdown(Duration::from_millis(100)).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());

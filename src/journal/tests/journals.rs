@@ -40,6 +40,7 @@ fn manifest(body: &'static str, blobs: &[&str], tag: &str) -> Change {
         body: Body::attached(Bytes::from_static(body.as_bytes())),
         blobs: blobs.iter().map(|b| Digest::sha256(b.as_bytes())).collect(),
         children: Vec::new(),
+        sizes: Vec::new(),
         tags: vec![Tag::parse(tag).unwrap()],
         listed: Vec::new(),
         subject: None,

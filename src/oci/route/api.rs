@@ -2,7 +2,7 @@
 //! name in `charts/<repository>/-/versions`.
 
 use super::query::{Page, Query};
-use super::{Access, Action, MAX_PAGE, Refusal, check_length, check_plain, check_reserved, method_of};
+use super::{Access, Action, MAX_PAGE, Refusal, check_length, check_reserved, escapes, method_of};
 use crate::oci::error::ErrorCode;
 use crate::oci::name::{Namespace, RepositoryName};
 use crate::oci::tag::Tag;
@@ -43,6 +43,12 @@ pub enum ApiAction {
         constraint: Option<String>,
         /// Pre-releases count, too.
         devel: bool,
+        like: Like,
+    },
+    /// The manifests of a repository that no tag points to.
+    Untagged {
+        repository: RepositoryName,
+        page: Page,
     },
     View {
         repository: RepositoryName,
@@ -54,6 +60,16 @@ pub enum ApiAction {
         from: Tag,
         to: Tag,
     },
+}
+
+/// Which of Helm's two ways chooses a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Like {
+    /// That of `helm pull NAME/CHART`, out of an index.
+    #[default]
+    Repository,
+    /// That of `helm pull oci://...`, out of tags.
+    Oci,
 }
 
 /// A part of a package.
@@ -79,19 +95,18 @@ pub(super) fn route(
 ) -> Result<Action, Refusal> {
     check_length(path)?;
     let request = Request { query: Query::parse(query)?, reserved };
+    let rest = &*escapes::read(rest, escapes::OF_VERSIONS)?;
+    // People and tools write a folder's slash.
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
     let action = match rest.split_once("/-/") {
-        None => {
-            check_plain(rest)?;
-            request.of_registry(rest)?
-        }
-        Some((charts, rest)) => {
-            check_plain(charts)?;
-            // Clients write `+` both ways.
-            let rest = rest.replace("%2B", "+").replace("%2b", "+");
-            check_plain(&rest)?;
-            let name = charts.strip_prefix("/charts/").ok_or_else(unknown)?;
-            request.of_chart(request.repository(name)?, &rest)?
-        }
+        None => request.of_registry(rest)?,
+        Some((charts, rest)) => match charts.strip_prefix("/repositories/") {
+            Some(name) => request.of_repository(request.repository(name)?, rest)?,
+            None => {
+                let name = charts.strip_prefix("/charts/").ok_or_else(unknown)?;
+                request.of_chart(request.repository(name)?, rest)?
+            }
+        },
     };
     method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
     Ok(Action::Api(action))
@@ -154,14 +169,27 @@ impl Request<'_> {
         })
     }
 
+    fn of_repository(&self, repository: RepositoryName, rest: &str) -> Result<ApiAction, Refusal> {
+        match rest {
+            "untagged" => Ok(ApiAction::Untagged { repository, page: self.query.page(MAX_PAGE)? }),
+            _ => Err(unknown()),
+        }
+    }
+
     fn resolve(&self, repository: RepositoryName) -> Result<ApiAction, Refusal> {
         let devel = self.query.parsed("devel", ErrorCode::Unsupported, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
             _ => Err("it is `true` or `false`"),
         })?;
-        let constraint = self.query.get("version").filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(ApiAction::Resolve { repository, constraint, devel: devel.unwrap_or_default() })
+        let constraint = self.query.constraint("version");
+        let like = self.query.parsed("like", ErrorCode::Unsupported, |text| match text {
+            "repository" => Ok(Like::Repository),
+            "oci" => Ok(Like::Oci),
+            _ => Err("it is `repository` or `oci`"),
+        })?;
+        let (devel, like) = (devel.unwrap_or_default(), like.unwrap_or_default());
+        Ok(ApiAction::Resolve { repository, constraint, devel, like })
     }
 
     fn needed_version(&self, key: &str) -> Result<Tag, Refusal> {
@@ -209,7 +237,7 @@ impl View {
 
 impl ApiAction {
     /// What [`ApiAction::kind`] may say.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 16] = [
         "api.openapi",
         "api.namespaces",
         "api.charts",
@@ -225,6 +253,7 @@ impl ApiAction {
         "api.files",
         "api.dependencies",
         "api.diff",
+        "api.untagged",
     ];
 
     /// The name of the action in logs and metrics.
@@ -247,6 +276,7 @@ impl ApiAction {
                 View::Dependencies => "api.dependencies",
             },
             Self::Diff { .. } => "api.diff",
+            Self::Untagged { .. } => "api.untagged",
         }
     }
 
@@ -261,7 +291,8 @@ impl ApiAction {
             | Self::Version { .. }
             | Self::Resolve { .. }
             | Self::View { .. }
-            | Self::Diff { .. } => Access::Read,
+            | Self::Diff { .. }
+            | Self::Untagged { .. } => Access::Read,
         }
     }
 
@@ -273,7 +304,8 @@ impl ApiAction {
             | Self::Version { repository, .. }
             | Self::Resolve { repository, .. }
             | Self::View { repository, .. }
-            | Self::Diff { repository, .. } => Some(repository),
+            | Self::Diff { repository, .. }
+            | Self::Untagged { repository, .. } => Some(repository),
         }
     }
 }

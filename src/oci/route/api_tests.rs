@@ -23,7 +23,15 @@ fn endpoints() -> Vec<(&'static str, ApiAction, Access)> {
         repository: app(),
         constraint: constraint.map(str::to_owned),
         devel,
+        like: Like::Repository,
     };
+    let resolve_like_oci = ApiAction::Resolve {
+        repository: app(),
+        constraint: Some("^1".to_owned()),
+        devel: false,
+        like: Like::Oci,
+    };
+    let untagged = |page| ApiAction::Untagged { repository: app(), page };
     let search = |query: &str, namespace| ApiAction::Search {
         query: query.to_owned(),
         namespace,
@@ -73,6 +81,22 @@ fn endpoints() -> Vec<(&'static str, ApiAction, Access)> {
             Access::Read,
         ),
         (
+            "charts/team/app/-/resolve?version=%3E%3D1.1.0+%3C1.2",
+            resolve(Some(">=1.1.0 <1.2"), false),
+            Access::Read,
+        ),
+        ("charts/team/app/-/resolve?version=1.1.0+b", resolve(Some("1.1.0+b"), false), Access::Read),
+        ("charts/team/app/-/resolve?version=1.1.0%2Bb", resolve(Some("1.1.0+b"), false), Access::Read),
+        ("charts/team/app/-/resolve?like=repository", resolve(None, false), Access::Read),
+        ("charts/team/app/-/resolve?version=^1&like=oci", resolve_like_oci, Access::Read),
+        ("repositories/team/app/-/untagged", untagged(page(None, None)), Access::Read),
+        ("repositories/team/app/-/untagged?n=2&last=x", untagged(page(Some(2), Some("x"))), Access::Read),
+        ("namespaces/", ApiAction::Namespaces { page: page(None, None) }, Access::Catalog),
+        ("charts/?n=1", charts("", page(Some(1), None)), Access::Read),
+        ("charts/te%61m/%61pp/", ApiAction::Chart { repository: app() }, Access::Read),
+        ("charts/team/app/-/versions/", versions(page(None, None)), Access::Read),
+        ("charts/team/app/-/versions/1%2E2.3_b/readme/", view(View::Readme), Access::Read),
+        (
             "charts/team/app/-/diff?from=1.0.0+a&to=1.1.0%2Ba",
             ApiAction::Diff { repository: app(), from: tag("1.0.0_a"), to: tag("1.1.0_a") },
             Access::Read,
@@ -87,7 +111,11 @@ fn every_endpoint_has_its_action() {
         let target = format!("/-/api/v1/{target}");
         kinds.insert(action.kind());
         assert_eq!(action.access(), access, "{target}");
-        assert_eq!(action.repository().is_some(), target.contains("team/app"), "{target}");
+        assert_eq!(
+            action.repository().is_some(),
+            (target.contains("team/app") || target.contains("te%61m")),
+            "{target}"
+        );
         for method in ["GET", "HEAD"] {
             assert_eq!(of(method, &target), Ok(Action::Api(action.clone())), "{method} {target}");
         }
@@ -121,31 +149,32 @@ fn other_paths_and_queries_are_refused_with_the_rule() {
         ("", NotFound),
         ("chart", NotFound),
         ("Charts", NotFound),
-        ("namespaces/", NotFound),
         ("search/x", NotFound),
         ("-/versions", NotFound),
         ("search/-/versions", NotFound),
-        ("charts/app/-/", NotFound),
+        ("charts/app/-/", BadRequest),
+        ("charts/app//", BadRequest),
+        ("charts/te%41m/app", BadRequest),
+        ("charts/te%2561m/app", BadRequest),
+        ("repositories/app", NotFound),
+        ("repositories/app/-/tags", NotFound),
+        ("repositories/v2/app/-/untagged", BadRequest),
+        ("charts/app/-/untagged", NotFound),
+        ("charts/app/-/resolve?like=helm", BadRequest),
         ("charts/app/-/version", NotFound),
-        ("charts/app/-/versions/1.0.0/", NotFound),
         ("charts/app/-/versions/1.0.0/README", NotFound),
-        ("charts/app/-/versions/1.0.0/readme/", NotFound),
         ("charts/app/-/versions/1.0.0/-/readme", NotFound),
         ("charts/app/-/diff/1.0.0", NotFound),
-        ("charts/", BadRequest),
         ("charts//app", BadRequest),
-        ("charts/app/", BadRequest),
         ("charts/App", BadRequest),
         ("charts/app/-", BadRequest),
         ("charts/app/versions/-", BadRequest),
         ("charts/-/-/versions", NotFound),
-        ("charts/te%61m/app", BadRequest),
         ("charts/a%2Bb", BadRequest),
         ("charts/../app", BadRequest),
         ("charts/v2/app", BadRequest),
         ("charts/api/app", BadRequest),
         ("charts/health/app", BadRequest),
-        ("charts/app/-/versions/", BadRequest),
         ("charts/app/-/versions/.1", BadRequest),
         ("charts/app/-/versions/..", BadRequest),
         ("charts/app/-/versions/%2e%2e", BadRequest),

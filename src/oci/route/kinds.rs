@@ -1,7 +1,7 @@
 //! The names of all actions, for whoever keeps something for each of them.
 
 /// Every [`Action::kind`](super::Action::kind), in byte order.
-pub const KINDS: [&str; 41] = [
+pub const KINDS: [&str; 45] = [
     "api.chart",
     "api.chart_yaml",
     "api.charts",
@@ -14,6 +14,7 @@ pub const KINDS: [&str; 41] = [
     "api.resolve",
     "api.schema",
     "api.search",
+    "api.untagged",
     "api.values",
     "api.version",
     "api.versions",
@@ -21,13 +22,16 @@ pub const KINDS: [&str; 41] = [
     "blob.get",
     "blob.head",
     "catalog",
+    "chart.artifacthub",
     "chart.file",
     "chart.index",
+    "home",
     "manifest.delete",
     "manifest.get",
     "manifest.head",
     "manifest.put",
     "museum.delete",
+    "museum.info",
     "museum.list",
     "museum.provenance",
     "museum.templates",

@@ -1,17 +1,20 @@
 //! From method, raw path and raw query to one [`Action`]: routing, authorisation, metrics and audit all read it.
 //!
 //! Works on the raw path, without regular expressions: repository names contain slashes, and what a proxy and this
-//! server might read differently (escapes, empty components, dots) is refused.
+//! server might read differently (escaped slashes, empty components, dots) is refused.
 
 mod api;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
 mod corpus;
+mod escapes;
 mod kinds;
 mod museum;
+mod plus;
 mod query;
 mod repository;
+mod slashes;
 #[cfg(test)]
 mod tests;
 
@@ -25,10 +28,11 @@ use super::reference::{InvalidReference, Reference};
 use super::tag::Tag;
 use query::Query;
 
-pub use api::{ApiAction, View, below_api};
+pub use api::{ApiAction, Like, View, below_api};
 pub use kinds::KINDS;
 pub use museum::MuseumAction;
 pub use query::Page;
+pub use slashes::without_extra_slashes;
 
 /// The most entries of a page. Renovate asks for 10,000 tags; a page of 10,000 tags stays under the 4 MiB that clients
 /// read of one answer.
@@ -37,6 +41,8 @@ pub const MAX_PAGE: usize = 1_000;
 /// The most tags that one manifest PUT may give.
 const MAX_TAGS: usize = 100;
 const MAX_PATH: usize = 1_024;
+/// The methods of what is read only.
+const READ: &[(&str, ())] = &[("GET", ()), ("HEAD", ())];
 
 /// What a request asks for, with everything in it parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +123,12 @@ pub enum Action {
         namespace: Namespace,
         file: ChartFile,
     },
+    /// `artifacthub-repo.yml` of a chart repository.
+    ArtifactHub {
+        namespace: Namespace,
+    },
+    /// What this server is, for people.
+    Home,
     /// Of the JSON API.
     Api(ApiAction),
     Museum(MuseumAction),
@@ -157,12 +169,12 @@ pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> R
     }
     let Some(rest) = below_v2(path) else { return elsewhere(method, path, query, reserved) };
     check_length(path)?;
-    check_plain(rest)?;
+    let rest = &*escapes::read(rest, escapes::OF_DIGESTS)?;
     let query = Query::parse(query)?;
     match rest {
-        "" | "/" => method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD").map(|()| Action::Ping),
+        "" | "/" => method_of(method, READ, "GET, HEAD").map(|()| Action::Ping),
         "/_catalog" => {
-            method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
+            method_of(method, READ, "GET, HEAD")?;
             Ok(Action::Catalog { page: query.page(MAX_PAGE)? })
         }
         _ => in_repository(method, rest, &query, reserved),
@@ -172,6 +184,10 @@ pub fn route(method: &str, path: &str, query: Option<&str>, reserved: &str) -> R
 /// The action of a path that is not below `/v2`.
 fn elsewhere(method: &str, path: &str, query: Option<&str>, reserved: &str) -> Result<Action, Refusal> {
     match below(path, "/api") {
+        None if path == "/" => method_of(method, READ, "GET, HEAD").map(|()| Action::Home),
+        None if path == "/info" => {
+            method_of(method, READ, "GET, HEAD").map(|()| Action::Museum(MuseumAction::Info))
+        }
         Some(rest) if !rest.ends_with("/index.yaml") => museum::route(method, path, rest, query, reserved),
         _ => repository::route(method, path, reserved),
     }
@@ -192,20 +208,6 @@ fn check_length(path: &str) -> Result<(), Refusal> {
         0..=MAX_PATH => Ok(()),
         _ => Err(Refusal::uri_too_long(format!("a path has at most {MAX_PATH} characters"))),
     }
-}
-
-/// Refuses what could be read in two ways.
-fn check_plain(rest: &str) -> Result<(), Refusal> {
-    let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'\\' | b'?' | b'#');
-    if !rest.bytes().all(is_plain) {
-        let message = "a path has no escapes, backslashes, spaces or characters beyond ASCII: nothing in a name, tag, \
-                       digest or session needs them";
-        return Err(Refusal::bad(ErrorCode::NameInvalid, message));
-    }
-    if rest.split('/').any(|component| matches!(component, "." | "..")) {
-        return Err(Refusal::bad(ErrorCode::NameInvalid, "a path has no components `.` and `..`"));
-    }
-    Ok(())
 }
 
 /// Actions are told apart from the end of the path: `blobs`, `tags` and so on are legal names, too.
@@ -234,11 +236,11 @@ fn in_repository(method: &str, rest: &str, query: &Query<'_>, reserved: &str) ->
         ("blobs", _) => blob(method, name(parent)?, last),
         ("manifests", _) => manifest(method, name(parent)?, last, query),
         ("tags", "list") => {
-            method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
+            method_of(method, READ, "GET, HEAD")?;
             Ok(Action::Tags { repository: name(parent)?, page: query.page(MAX_TAGS_PAGE)? })
         }
         ("referrers", _) => {
-            method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
+            method_of(method, READ, "GET, HEAD")?;
             Ok(Action::Referrers {
                 repository: name(parent)?,
                 subject: digest(last)?,
@@ -340,6 +342,15 @@ fn upload(
     let methods =
         [("GET", To::Get), ("HEAD", To::Get), ("PATCH", To::Patch), ("PUT", To::Put), ("DELETE", To::Delete)];
     let to = method_of(method, &methods, "GET, HEAD, PATCH, PUT, DELETE")?;
+    if last.contains(':') {
+        // It is in no session's name; a path may hold it for digests only.
+        return Err(Refusal {
+            code: ErrorCode::BlobUploadUnknown,
+            ..Refusal::not_found(
+                "the name of an upload session is one that the server gave: start a new upload",
+            )
+        });
+    }
     let session = last.to_owned();
     Ok(match to {
         To::Get => Action::UploadStatus { repository, session },
@@ -368,8 +379,9 @@ fn check_reserved(name: &str, reserved: &str) -> Result<(), Refusal> {
     if reserved.is_empty() || name.split('/').next() != Some(reserved) {
         return Ok(());
     }
-    let message =
-        format!("a repository name cannot begin with {reserved:?}: it is the path of the health check");
+    let message = format!(
+        "a repository name cannot begin with `{reserved}`: it is the path of the health check, so choose another first component, like `charts/{reserved}`"
+    );
     Err(Refusal::bad(ErrorCode::NameInvalid, message))
 }
 
@@ -391,7 +403,12 @@ impl Action {
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Museum(action) => action.repository(),
-            Self::Ping | Self::Catalog { .. } | Self::ChartIndex { .. } | Self::ChartFile { .. } => None,
+            Self::Ping
+            | Self::Home
+            | Self::Catalog { .. }
+            | Self::ChartIndex { .. }
+            | Self::ChartFile { .. }
+            | Self::ArtifactHub { .. } => None,
             Self::Api(action) => action.repository(),
             Self::Tags { repository, .. }
             | Self::Referrers { repository, .. }
@@ -432,6 +449,8 @@ impl Action {
             Self::CancelUpload { .. } => "upload.cancel",
             Self::ChartIndex { .. } => "chart.index",
             Self::ChartFile { .. } => "chart.file",
+            Self::ArtifactHub { .. } => "chart.artifacthub",
+            Self::Home => "home",
             Self::Api(action) => action.kind(),
         }
     }
@@ -439,7 +458,7 @@ impl Action {
     pub fn access(&self) -> Access {
         match self {
             Self::Museum(action) => action.access(),
-            Self::Ping => Access::Ping,
+            Self::Ping | Self::Home => Access::Ping,
             Self::Catalog { .. } => Access::Catalog,
             Self::Tags { .. }
             | Self::Referrers { .. }
@@ -448,7 +467,8 @@ impl Action {
             | Self::GetBlob { .. }
             | Self::HeadBlob { .. }
             | Self::ChartIndex { .. }
-            | Self::ChartFile { .. } => Access::Read,
+            | Self::ChartFile { .. }
+            | Self::ArtifactHub { .. } => Access::Read,
             Self::Api(action) => action.access(),
             Self::PutManifest { .. }
             | Self::StartUpload { .. }

@@ -5,13 +5,15 @@
 
 use super::query::Query;
 use super::repository::namespace;
-use super::{Access, Action, Refusal, check_length, check_plain, method_of};
+use super::{Access, Action, Refusal, check_length, escapes, method_of, plus};
 use crate::oci::error::ErrorCode;
 use crate::oci::name::{Namespace, RepositoryName};
 
 /// What a request of ChartMuseum's API asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MuseumAction {
+    /// The version of the server, which clients use to see that there is one.
+    Info,
     /// All charts of a namespace with their versions.
     List {
         namespace: Namespace,
@@ -53,7 +55,7 @@ pub enum MuseumAction {
 impl MuseumAction {
     pub(super) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::List { .. } | Self::Upload { .. } | Self::UploadProvenance { .. } => None,
+            Self::Info | Self::List { .. } | Self::Upload { .. } | Self::UploadProvenance { .. } => None,
             Self::Versions { repository }
             | Self::Version { repository, .. }
             | Self::Templates { repository, .. }
@@ -64,6 +66,7 @@ impl MuseumAction {
 
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            Self::Info => "museum.info",
             Self::List { .. } => "museum.list",
             Self::Versions { .. } => "museum.versions",
             Self::Version { .. } => "museum.version",
@@ -79,6 +82,7 @@ impl MuseumAction {
         match self {
             Self::Upload { .. } | Self::UploadProvenance { .. } => Access::Write,
             Self::Delete { .. } => Access::Delete,
+            Self::Info => Access::Ping,
             _ => Access::Read,
         }
     }
@@ -93,14 +97,15 @@ pub(super) fn route(
     reserved: &str,
 ) -> Result<Action, Refusal> {
     check_length(path)?;
-    let plain = rest.replace("%2B", "+").replace("%2b", "+");
-    check_plain(&plain)?;
+    let plain = &*escapes::read(rest, escapes::OF_CONSTRAINTS)?;
+    // People and tools write a folder's slash.
+    let plain = plain.strip_suffix('/').unwrap_or(plain);
     let action = if let Some(folder) = plain.strip_suffix("/prov") {
         method_of(method, &[("POST", ())], "POST")?;
         MuseumAction::UploadProvenance { namespace: namespace(folder, reserved)?, force: force(query)? }
     } else {
         let (folder, tail) =
-            split(&plain).ok_or(Refusal::not_found("ChartMuseum's API has `charts` and `prov`"))?;
+            split(plain).ok_or(Refusal::not_found("ChartMuseum's API has `charts` and `prov`"))?;
         of_charts(method, namespace(folder, reserved)?, &tail, query)?
     };
     Ok(Action::Museum(action))
@@ -150,7 +155,7 @@ fn of_charts(
         [name, version] => {
             let methods = [("GET", false), ("HEAD", false), ("DELETE", true)];
             let delete = *method_of(method, &methods, "GET, HEAD, DELETE")?;
-            let (repository, version) = (chart(name)?, version.to_owned());
+            let (repository, version) = (chart(name)?, plus::constraint(version));
             Ok(match delete {
                 true => MuseumAction::Delete { repository, version },
                 false => MuseumAction::Version { repository, version },
@@ -158,7 +163,7 @@ fn of_charts(
         }
         [name, version, view] => {
             read()?;
-            let (repository, version) = (chart(name)?, version.to_owned());
+            let (repository, version) = (chart(name)?, plus::constraint(version));
             Ok(match view {
                 "values" => MuseumAction::Values { repository, version },
                 _ => MuseumAction::Templates { repository, version },
@@ -233,6 +238,16 @@ mod tests {
             ("POST", "/api/team/charts?force=false", Upload { namespace: space("team"), force: false }),
             ("POST", "/api/team/prov?force=true", UploadProvenance { namespace: space("team"), force: true }),
             ("POST", "/api/prov", UploadProvenance { namespace: space(""), force: false }),
+            ("GET", "/api/te%61m/charts/app/%5E1.2", version("team/app", "^1.2")),
+            ("GET", "/api/charts/app/%3E%3D1.0%20%3C2", version("app", ">=1.0 <2")),
+            ("GET", "/api/charts/app/%3E%3D1.0+%3C2", version("app", ">=1.0 <2")),
+            ("GET", "/api/charts/app/1%2e2%2e3", version("app", "1.2.3")),
+            ("GET", "/api/team/charts/", list("team", 0, None)),
+            ("GET", "/api/charts/", list("", 0, None)),
+            ("GET", "/api/team/charts/app/", Versions { repository: name("team/app") }),
+            ("GET", "/api/team/charts/app/latest/", version("team/app", "latest")),
+            ("POST", "/api/team/charts/?force", Upload { namespace: space("team"), force: true }),
+            ("POST", "/api/team/prov/", UploadProvenance { namespace: space("team"), force: false }),
             (
                 "DELETE",
                 "/api/team/charts/app/1.2.3",
@@ -263,9 +278,12 @@ mod tests {
             ("GET", "/api//charts", BadRequest),
             ("GET", "/api/Team/charts", BadRequest),
             ("GET", "/api/team/charts/App", BadRequest),
-            ("GET", "/api/team/charts/", BadRequest),
+            ("GET", "/api/team/charts//", BadRequest),
             ("GET", "/api/../charts", BadRequest),
-            ("GET", "/api/te%61m/charts", BadRequest),
+            ("GET", "/api/%2e%2e/charts", BadRequest),
+            ("GET", "/api/team%2fa/charts", BadRequest),
+            ("GET", "/api/charts/app/1%2500", BadRequest),
+            ("GET", "/api/charts/%61%70%2bp", BadRequest),
             ("GET", "/api/health/charts", BadRequest),
             ("GET", "/api/v2/charts", BadRequest),
         ];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::Refusal;
+use super::{Refusal, plus};
 use crate::oci::error::ErrorCode;
 
 /// How a page of a listing is asked for.
@@ -19,19 +19,26 @@ pub struct Page {
 /// More parameters than any client sends.
 const MAX_PARAMETERS: usize = 200;
 
-/// The decoded parameters of a query, in order.
-pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+/// The parameters of a query, in order.
+pub(super) struct Query<'a>(Vec<Parameter<'a>>);
+
+struct Parameter<'a> {
+    key: Cow<'a, str>,
+    value: Cow<'a, str>,
+    /// The value as it stands on the wire.
+    raw: &'a str,
+}
 
 impl<'a> Query<'a> {
     pub(super) fn parse(raw: Option<&'a str>) -> Result<Self, Refusal> {
-        let mut parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        let mut parameters: Vec<Parameter<'_>> = Vec::new();
         for part in raw.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let (key, value) = (decode(key)?, decode(value)?);
-            if key != "tag" && parameters.iter().any(|(known, _)| *known == key) {
+            let (key, raw) = part.split_once('=').unwrap_or((part, ""));
+            let (key, value) = (decode(key)?, decode(raw)?);
+            if key != "tag" && parameters.iter().any(|known| known.key == key) {
                 return Err(Refusal::bad(
                     ErrorCode::Unsupported,
-                    format!("the query parameter {key:?} stands twice: give it once"),
+                    format!("the query parameter `{key}` stands twice: give it once"),
                 ));
             }
             if parameters.len() == MAX_PARAMETERS {
@@ -39,7 +46,7 @@ impl<'a> Query<'a> {
                     "a query has at most {MAX_PARAMETERS} parameters"
                 )));
             }
-            parameters.push((key, value));
+            parameters.push(Parameter { key, value, raw });
         }
         Ok(Self(parameters))
     }
@@ -49,7 +56,13 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| *known == key).map(|(_, value)| &**value)
+        self.0.iter().filter(move |known| known.key == key).map(|known| &*known.value)
+    }
+
+    /// The parameter `key` as a version constraint; `None` for one that is empty.
+    pub(super) fn constraint(&self, key: &str) -> Option<String> {
+        let parameter = self.0.iter().find(|known| known.key == key).filter(|known| !known.value.is_empty());
+        parameter.map(|parameter| plus::constraint(parameter.raw))
     }
 
     /// The parameter `key` as `parse` reads it; what it cannot read is refused with `code`.
@@ -60,7 +73,7 @@ impl<'a> Query<'a> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Refusal> {
         let parsed = self.get(key).map(parse).transpose();
-        parsed.map_err(|error| Refusal::bad(code, format!("query parameter {key:?}: {}", error.to_string())))
+        parsed.map_err(|error| Refusal::bad(code, format!("query parameter `{key}`: {}", error.to_string())))
     }
 
     /// `n` and `last`; an `n` above `cap` counts as `cap`.
@@ -74,7 +87,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Undoes percent-encoding once. `+` stays: media types have it and clients send it as it is, while no value has a space.
+/// Undoes percent-encoding once. `+` stays: media types and versions have it and clients send it as it is. Constraints,
+/// which have spaces, are read by [`Query::constraint`].
 fn decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let refuse = |why: &str| Err(Refusal::bad(ErrorCode::Unsupported, format!("the query {why}")));
     let is_escape =

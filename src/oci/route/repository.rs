@@ -1,8 +1,8 @@
-//! Paths of the classic chart repository: `/<namespace>/index.yaml` and `/<namespace>/charts/<file>`
-//! (docs/internals/helm.md#classic-repository). What namespace a path belongs to is told from its end, so
+//! Paths of the classic chart repository: `/<namespace>/index.yaml`, `/<namespace>/charts/<file>` and
+//! `/<namespace>/artifacthub-repo.yml` (docs/internals/helm.md#classic-repository). What namespace a path belongs to is told from its end, so
 //! `charts` may be a namespace, too.
 
-use super::{Action, Refusal, check_length, check_plain, check_reserved, method_of};
+use super::{Action, Refusal, check_length, check_reserved, escapes, method_of};
 use crate::oci::chart_file::ChartFile;
 use crate::oci::error::ErrorCode;
 use crate::oci::name::Namespace;
@@ -10,25 +10,55 @@ use crate::oci::name::Namespace;
 /// The action of a request whose path is not below `/v2`. A query means nothing here.
 pub(super) fn route(method: &str, path: &str, reserved: &str) -> Result<Action, Refusal> {
     let unknown = || Refusal::not_found("nothing is here");
-    let (before, last) = path.rsplit_once('/').ok_or_else(unknown)?;
-    let folder = match last {
-        INDEX => before,
+    let (before, raw) = path.rsplit_once('/').ok_or_else(unknown)?;
+    let read = escapes::read(raw, escapes::OF_VERSIONS);
+    // What cannot be read is refused below, if it is meant for a file.
+    let last = read.as_deref().unwrap_or(raw);
+    let (folder, kind) = match last {
+        INDEX => (before, Kind::Index),
+        _ if ARTIFACT_HUB.contains(&last) => (before, Kind::ArtifactHub),
         _ if last.ends_with(".tgz") || last.ends_with(".tgz.prov") => {
-            before.strip_suffix("/charts").ok_or_else(unknown)?
+            let (folder, package) = package_folder(before).ok_or_else(unknown)?;
+            (folder, Kind::File { package })
         }
         _ => return Err(unknown()),
     };
     method_of(method, &[("GET", ()), ("HEAD", ())], "GET, HEAD")?;
     check_length(path)?;
-    check_plain(before)?;
-    let namespace = namespace(folder, reserved)?;
-    Ok(match last {
-        INDEX => Action::ChartIndex { namespace },
-        _ => Action::ChartFile { namespace, file: file(last)? },
+    let namespace = namespace(&escapes::read(folder, &[])?, reserved)?;
+    Ok(match kind {
+        Kind::Index => Action::ChartIndex { namespace },
+        Kind::ArtifactHub => Action::ArtifactHub { namespace },
+        Kind::File { package } => {
+            let file = file(last)?;
+            let package = package.map(Into::into);
+            Action::ChartFile { namespace, file: ChartFile { package, ..file } }
+        }
     })
 }
 
+enum Kind<'a> {
+    Index,
+    ArtifactHub,
+    /// With the beginning of the package's digest, if the path has one.
+    File {
+        package: Option<&'a str>,
+    },
+}
+
+/// The folder of the namespace that a file belongs to, and the beginning of a digest that stands before its name.
+fn package_folder(before: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(folder) = before.strip_suffix("/charts") {
+        return Some((folder, None));
+    }
+    let (charts, digest) = before.rsplit_once('/')?;
+    let is_digest = ChartFile::is_package_prefix(digest);
+    charts.strip_suffix("/charts").filter(|_| is_digest).map(|folder| (folder, Some(digest)))
+}
+
 const INDEX: &str = "index.yaml";
+/// Artifact Hub looks for both.
+const ARTIFACT_HUB: [&str; 2] = ["artifacthub-repo.yml", "artifacthub-repo.yaml"];
 
 pub(super) fn namespace(folder: &str, reserved: &str) -> Result<Namespace, Refusal> {
     // The folder of the root is empty. A `/` alone is one too many, and no name.
@@ -40,7 +70,7 @@ pub(super) fn namespace(folder: &str, reserved: &str) -> Result<Namespace, Refus
 fn file(last: &str) -> Result<ChartFile, Refusal> {
     ChartFile::parse(last).ok_or_else(|| {
         let message = "a file of a chart repository is `<name>-<version>.tgz` or `.tgz.prov`, of letters, digits, \
-                       `.`, `-`, `_` and `+`, which may be written `%2B`";
+                       `.`, `-`, `_` and `+`, each of which may be percent-encoded once";
         Refusal::bad(ErrorCode::NameInvalid, message)
     })
 }
@@ -72,7 +102,12 @@ mod tests {
             ("/charts/charts/x-1.0.0.tgz", chart("charts", "x-1.0.0.tgz")),
             ("/team/charts/x-1.0.0.tgz.prov", chart("team", "x-1.0.0.tgz.prov")),
             ("/team/charts/x-1.0.0%2Bb.tgz", chart("team", "x-1.0.0+b.tgz")),
+            ("/team/charts/x-1.0.0%2etgz", chart("team", "x-1.0.0.tgz")),
+            ("/team/index%2Eyaml", index("team")),
             ("/healthy/index.yaml", index("healthy")),
+            ("/te%61m/index.yaml", index("team")),
+            ("/team/charts/%78%2D1%2e0%2E0.tgz", chart("team", "x-1.0.0.tgz")),
+            ("/charts/0123456789abcdef/charts/x-1.0.0.tgz", chart("charts/0123456789abcdef", "x-1.0.0.tgz")),
         ];
         for (path, expected) in cases {
             for method in ["GET", "HEAD"] {
@@ -84,13 +119,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_be_named_with_the_beginning_of_its_digest() {
+        for (path, namespace) in [
+            ("/charts/0123456789abcdef/x-1.0.0.tgz", ""),
+            ("/team/charts/0123456789abcdef/x-1.0.0.tgz", "team"),
+            ("/charts/charts/0123456789abcdef/x-1.0.0.tgz", "charts"),
+        ] {
+            let file = ChartFile {
+                package: Some("0123456789abcdef".into()),
+                ..ChartFile::parse("x-1.0.0.tgz").unwrap()
+            };
+            let namespace = Namespace::parse(namespace).unwrap();
+            let expected = Action::ChartFile { namespace, file };
+            assert_eq!(route("GET", path, None, "health"), Ok(expected), "{path}");
+        }
+        for digest in ["0123456789abcde", "0123456789ABCDEF", "0123456789abcdeg", "..", ""] {
+            let path = format!("/team/charts/{digest}/x-1.0.0.tgz");
+            assert!(route("GET", &path, None, "health").is_err(), "{path}");
+        }
+    }
+
+    #[test]
     fn other_paths_are_refused_with_the_rule() {
         use Reason::{BadRequest, NotFound, UriTooLong};
         let long = format!("/{}/index.yaml", "a".repeat(230));
         let longer = format!("/{}/index.yaml", "a".repeat(1_100));
         let cases = [
             ("", NotFound),
-            ("/", NotFound),
             ("*", NotFound),
             ("/team", NotFound),
             ("/index.yml", NotFound),
@@ -103,7 +158,8 @@ mod tests {
             ("/team//index.yaml", BadRequest),
             ("//team/index.yaml", BadRequest),
             ("/Team/index.yaml", BadRequest),
-            ("/te%61m/index.yaml", BadRequest),
+            ("/te%41m/index.yaml", BadRequest),
+            ("/te%2561m/index.yaml", BadRequest),
             ("/../index.yaml", BadRequest),
             ("/team/../index.yaml", BadRequest),
             ("/%2e%2e/index.yaml", BadRequest),

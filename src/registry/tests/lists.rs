@@ -200,9 +200,15 @@ async fn a_fallback_tag_adds_nothing_that_is_not_listed_already() {
     let registry = store.registry().await;
     let subject = Digest::sha256(b"subject");
     let digests = attach(&registry, &subject, 2).await;
+    let mut sizes = std::collections::BTreeMap::new();
+    for digest in &digests {
+        let reference = Reference::Digest(digest.clone());
+        let stat = registry.manifest_stat(&name("team/app"), &reference).await.unwrap();
+        sizes.insert(digest.clone(), stat.size);
+    }
     let manifests: Vec<Value> = digests
         .iter()
-        .map(|digest| json!({"mediaType": OCI_MANIFEST, "digest": digest, "size": 1}))
+        .map(|digest| json!({"mediaType": OCI_MANIFEST, "digest": digest, "size": sizes[digest]}))
         .collect();
     let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
     let fallback = as_tag(&format!("sha256-{}", subject.hex()));

@@ -57,17 +57,17 @@ async fn a_manifest_needs_what_it_refers_to() {
     let index = json!({
         "schemaVersion": 2,
         "mediaType": OCI_INDEX,
-        "manifests": [{"mediaType": OCI_MANIFEST, "digest": child, "size": 1}],
+        "manifests": [{"mediaType": OCI_MANIFEST, "digest": child, "size": document.to_string().len()}],
     });
     let refused = push_manifest(&registry, "team/app", &as_tag("all"), &index).await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::ReferenceUnknown(missing))) if missing == child));
     push_manifest(&registry, "team/app", &Reference::Digest(child.clone()), &document).await.unwrap();
     push_manifest(&registry, "team/app", &as_tag("all"), &index).await.unwrap();
     let held = registry.delete_manifest(&name("team/app"), &child, Condition::default(), &who()).await;
-    assert!(matches!(held, Err(Error::Refused(Refusal::Referenced(_)))), "{held:?}");
+    assert!(matches!(held, Err(Error::Refused(Refusal::Referenced { .. }))), "{held:?}");
     let blob = Digest::sha256(&noise(100, 1));
     let held = registry.delete_blob(&name("team/app"), &blob, &who()).await;
-    assert!(matches!(held, Err(Error::Refused(Refusal::Referenced(_)))), "{held:?}");
+    assert!(matches!(held, Err(Error::Refused(Refusal::Referenced { .. }))), "{held:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One chart, one version of it, and the version that satisfies a constraint.
 
 use super::{json, tag_of, tagged};
-use crate::oci::{RepositoryName, Tag};
+use crate::oci::{Like, RepositoryName, Tag};
 use crate::registry::Version;
 use crate::server::ask::Ask;
 use crate::server::error::Failure;
@@ -27,8 +27,12 @@ pub(super) async fn resolve(
     repository: &RepositoryName,
     constraint: Option<&str>,
     devel: bool,
+    like: Like,
 ) -> Result<Reply, Failure> {
-    let version = ask.registry().resolve(repository, constraint, devel).await?;
+    let version = match like {
+        Like::Repository => ask.registry().resolve(repository, constraint, devel).await?,
+        Like::Oci => ask.registry().resolve_like_oci(repository, constraint, devel).await?,
+    };
     answer(ask, repository, &version).await
 }
 

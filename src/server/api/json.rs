@@ -8,7 +8,7 @@ use crate::chart::provenance::Signer;
 use crate::chart::{tag_of_version, to_harmless_json};
 use crate::journal::Release;
 use crate::oci::Digest;
-use crate::registry::{ListedChart, Verdict, Version};
+use crate::registry::{ListedChart, UntaggedManifest, Verdict, Version};
 
 /// A version as it is listed.
 pub(super) fn release(release: &Release) -> String {
@@ -53,6 +53,27 @@ pub(super) fn chart(listed: &ListedChart) -> String {
     format!(
         r#"{{"repository":"{repository}","namespace":"{namespace}","name":"{name}","versions":{count},"newest":{newest}}}"#
     )
+}
+
+/// A manifest without tags.
+pub(super) fn untagged(found: &UntaggedManifest) -> String {
+    let manifest = &found.manifest;
+    let mut entry = json!({
+        "digest": found.digest,
+        "mediaType": manifest.media_type,
+        "size": manifest.size,
+        "pushed": manifest.time.to_string(),
+        "everTagged": found.ever_tagged,
+        "listedBy": found.listed_by,
+    });
+    if let Some(artifact_type) = &manifest.artifact_type {
+        entry["artifactType"] = (**artifact_type).into();
+    }
+    if let Some(subject) = &manifest.subject {
+        entry["subject"] = subject.to_string().into();
+    }
+    // A document of texts and numbers has no way not to be JSON.
+    to_harmless_json(&entry).unwrap_or_default()
 }
 
 /// `{"<head>"..., "<name>":[entry,...]}`; `head` is what stands before the list, with a comma behind it.

@@ -17,7 +17,7 @@ pub(super) async fn namespaces(ask: &Ask<'_>, page: &Page) -> Result<Reply, Fail
     let names = found.namespaces.iter().map(|name| format!("\"{name}\""));
     let mut reply = by_bytes(ask, json::list("", "namespaces", names));
     if let Some(last) = found.namespaces.last().filter(|_| found.more) {
-        link(&mut reply, "/-/api/v1/namespaces", &[], part.limit, last.as_str());
+        link(&mut reply, &[], part.limit, last.as_str());
     }
     Ok(reply)
 }
@@ -31,7 +31,7 @@ pub(super) async fn charts(ask: &Ask<'_>, namespace: &Namespace, page: &Page) ->
     });
     if let Some(last) = found.entries.last().filter(|_| found.more) {
         let query = [("namespace", namespace.as_str())];
-        link(&mut reply, "/-/api/v1/charts", &query, part.limit, last.repository.as_str());
+        link(&mut reply, &query, part.limit, last.repository.as_str());
     }
     Ok(reply)
 }
@@ -52,7 +52,7 @@ pub(super) async fn search(
     if let Some(next) = &found.next {
         let mut own = vec![("q", query)];
         own.extend(namespace.map(|namespace| ("namespace", namespace.as_str())));
-        link(&mut reply, "/-/api/v1/search", &own, part.limit, next);
+        link(&mut reply, &own, part.limit, next);
     }
     Ok(reply)
 }
@@ -69,8 +69,22 @@ pub(super) async fn versions(
         json::list(&head, "versions", found.entries.iter().map(json::release))
     });
     if let Some(last) = found.entries.last().filter(|_| found.more) {
-        let path = format!("/-/api/v1/charts/{repository}/-/versions");
-        link(&mut reply, &path, &[], part.limit, &last.chart.version);
+        link(&mut reply, &[], part.limit, &last.chart.version);
+    }
+    Ok(reply)
+}
+
+pub(super) async fn untagged(
+    ask: &Ask<'_>,
+    repository: &RepositoryName,
+    page: &Page,
+) -> Result<Reply, Failure> {
+    let part = part(page);
+    let found = ask.registry().untagged(repository, part).await?;
+    let head = format!("\"repository\":\"{repository}\",");
+    let mut reply = by_bytes(ask, json::list(&head, "untagged", found.manifests.iter().map(json::untagged)));
+    if let Some(last) = found.manifests.last().filter(|_| found.more) {
+        link(&mut reply, &[], part.limit, &last.digest.to_string());
     }
     Ok(reply)
 }
@@ -79,9 +93,10 @@ fn part(page: &Page) -> registry::Page<'_> {
     registry::Page { limit: page.n.unwrap_or(DEFAULT), last: page.last.as_deref() }
 }
 
-/// Names the next page, which has what this one has in `query`.
-fn link(reply: &mut Reply, path: &str, query: &[(&str, &str)], limit: usize, last: &str) {
+/// Names the next page, which has what this one has in `query`. The target is a query alone, relative to the path as the
+/// client has it: a proxy may have taken a prefix off (RFC 3986 section 5.2.2).
+fn link(reply: &mut Reply, query: &[(&str, &str)], limit: usize, last: &str) {
     let limit = limit.to_string();
     let query = [query, &[("n", &*limit), ("last", last)]].concat();
-    link_next(reply, &with_query(path, &query));
+    link_next(reply, &with_query("", &query));
 }

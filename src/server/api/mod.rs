@@ -34,9 +34,10 @@ pub(super) async fn answer(ask: &Ask<'_>, action: &ApiAction) -> Result<Reply, F
         ApiAction::Chart { repository } => charts::chart(ask, repository).await,
         ApiAction::Versions { repository, page } => lists::versions(ask, repository, page).await,
         ApiAction::Version { repository, version } => charts::version(ask, repository, version).await,
-        ApiAction::Resolve { repository, constraint, devel } => {
-            charts::resolve(ask, repository, constraint.as_deref(), *devel).await
+        ApiAction::Resolve { repository, constraint, devel, like } => {
+            charts::resolve(ask, repository, constraint.as_deref(), *devel, *like).await
         }
+        ApiAction::Untagged { repository, page } => lists::untagged(ask, repository, page).await,
         ApiAction::View { repository, version, view } => views::view(ask, repository, version, *view).await,
         ApiAction::Diff { repository, from, to } => views::diff(ask, repository, from, to).await,
     }

@@ -12,9 +12,13 @@ use super::error::Failure;
 use super::headers::JSON;
 use super::reply::{Reply, whole};
 use crate::oci::MuseumAction;
+use crate::telemetry::VERSION;
 
 pub(super) async fn answer(ask: &mut Ask<'_>, action: &MuseumAction) -> Result<Reply, Failure> {
     match action {
+        MuseumAction::Info => {
+            Ok(whole(StatusCode::OK, JSON, json!({"version": format!("v{VERSION}")}).to_string()))
+        }
         MuseumAction::List { namespace, offset, limit } => view::list(ask, namespace, *offset, *limit).await,
         MuseumAction::Versions { repository } => view::versions(ask, repository).await,
         MuseumAction::Version { repository, version } => view::version(ask, repository, version).await,

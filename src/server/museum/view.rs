@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::chart::{Rank, entry, tag_of_version};
+use crate::chart::{Rank, tag_of_version};
 use crate::journal::Release;
 use crate::oci::{Namespace, RepositoryName, Tag};
-use crate::registry::{Chart, Error, Page, listed};
+use crate::registry::{Chart, Error, IndexEntries, Page};
 use crate::server::ask::Ask;
 use crate::server::error::Failure;
 use crate::server::headers::{JSON, REVALIDATE, YAML};
@@ -21,6 +21,7 @@ pub(super) async fn list(
     offset: usize,
     limit: Option<usize>,
 ) -> Result<Reply, Failure> {
+    let index = ask.registry().index_entries(namespace).await?;
     let mut charts = Vec::new();
     let (mut last, mut skip) = (None::<RepositoryName>, offset);
     let limit = limit.unwrap_or(usize::MAX);
@@ -36,7 +37,8 @@ pub(super) async fn list(
             if skip > 0 {
                 skip -= 1;
             } else if charts.len() < limit {
-                charts.push(format!("{}:{}", json!(listed.repository.base()), entries(&listed.chart)));
+                let entries = entries(&index, &listed.repository, &listed.chart);
+                charts.push(format!("{}:{entries}", json!(listed.repository.base())));
             }
         }
         if !page.more || charts.len() >= limit {
@@ -49,7 +51,8 @@ pub(super) async fn list(
 /// `[version, ...]`
 pub(super) async fn versions(ask: &Ask<'_>, repository: &RepositoryName) -> Result<Reply, Failure> {
     let (listed, _) = ask.registry().chart(repository).await?;
-    Ok(document(entries(&listed.chart)))
+    let index = ask.registry().index_entries(&repository.namespace()).await?;
+    Ok(document(entries(&index, repository, &listed.chart)))
 }
 
 /// One version.
@@ -59,7 +62,8 @@ pub(super) async fn version(
     version: &str,
 ) -> Result<Reply, Failure> {
     let release = resolve(ask, repository, version).await?;
-    Ok(document(entry(listed(&release))))
+    let index = ask.registry().index_entries(&repository.namespace()).await?;
+    Ok(document(index.entry(repository, &release)))
 }
 
 /// `{"templates": [{"name", "data"}], "values": {...}}`, the data in base 64.
@@ -109,8 +113,8 @@ pub(super) async fn resolve(
     Ok(ask.registry().resolve(repository, Some(version), false).await?.release)
 }
 
-fn entries(chart: &Chart) -> String {
-    let all: Vec<String> = chart.versions.values().map(|release| entry(listed(release))).collect();
+fn entries(index: &IndexEntries, repository: &RepositoryName, chart: &Chart) -> String {
+    let all: Vec<String> = chart.versions.values().map(|release| index.entry(repository, release)).collect();
     format!("[{}]", all.join(","))
 }
 

@@ -5,7 +5,7 @@ use actix_http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LO
 
 use crate::journal::Replace;
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
-use crate::registry::PutManifest;
+use crate::registry::{PutManifest, deprecation};
 use crate::server::ask::Ask;
 use crate::server::conditions::{not_modified, precondition};
 use crate::server::error::Failure;
@@ -19,7 +19,11 @@ pub(in crate::server) async fn get(
 ) -> Result<Reply, Failure> {
     let found = ask.registry().manifest(repository, reference).await?;
     let content = Content::Whole(found.body);
-    Ok(describe(ask, reference, &found.digest, &found.media_type, content))
+    let mut reply = describe(ask, reference, &found.digest, &found.media_type, content);
+    if let Some(warning) = found.chart.as_deref().and_then(deprecation) {
+        warn(&mut reply, [&*warning]);
+    }
+    Ok(reply)
 }
 
 pub(in crate::server) async fn head(

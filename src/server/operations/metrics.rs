@@ -226,13 +226,13 @@ mod tests {
         // Beside these there are one of each process and few about the server.
         assert!((300..490).contains(&series), "{series}");
         assert!(
-            text.contains("charthouse_http_request_seconds_bucket{access=\"none\",le=\"60\"} 172\n"),
+            text.contains("charthouse_http_request_seconds_bucket{access=\"none\",le=\"60\"} 188\n"),
             "{text}"
         );
         assert!(
-            text.contains("charthouse_http_request_seconds_bucket{access=\"none\",le=\"+Inf\"} 215\n"),
+            text.contains("charthouse_http_request_seconds_bucket{access=\"none\",le=\"+Inf\"} 235\n"),
             "{text}"
         );
-        assert!(text.contains("charthouse_http_request_seconds_sum{access=\"none\"} 4472\n"), "{text}");
+        assert!(text.contains("charthouse_http_request_seconds_sum{access=\"none\"} 4888\n"), "{text}");
     }
 }

@@ -130,6 +130,7 @@ impl Source {
             body,
             blobs: blobs.to_vec(),
             children: Vec::new(),
+            sizes: Vec::new(),
             tags: vec![Tag::parse(tag).unwrap()],
             listed: Vec::new(),
             subject: None,
