@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::support::messages::assert_plain;
 use crate::support::server::Server;
 
 fn charthouse(arguments: &[&str]) -> Output {
@@ -13,12 +14,14 @@ fn charthouse(arguments: &[&str]) -> Output {
 }
 
 fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_charthouse"))
+    let output = Command::new(env!("CARGO_BIN_EXE_charthouse"))
         .args(arguments)
         .env_clear()
         .envs(variables.iter().copied())
         .output()
-        .unwrap()
+        .unwrap();
+    assert_plain(&arguments.join(" "), &stderr(&output));
+    output
 }
 
 fn code(output: &Output) -> i32 {

@@ -15,6 +15,7 @@ use crate::support::artifact::noise;
 use crate::support::folder::files_of;
 use crate::support::http::{Request, Response, send};
 use crate::support::index::index_path;
+use crate::support::messages::assert_plain;
 use crate::support::registry::{assert_status, blob_path, location, manifest_path};
 use crate::support::release::{Pusher, Release, tag_of};
 use crate::support::server::Server;
@@ -30,7 +31,9 @@ pub fn copy(arguments: &[&str]) -> Command {
 fn ran(arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = copy(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    assert_plain(&arguments.join(" "), &stderr);
+    (status.code().unwrap(), stdout, stderr)
 }
 
 #[track_caller]

@@ -6,6 +6,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::messages::assert_plain;
+
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a finished program said.
@@ -45,7 +47,11 @@ pub fn run(command: &mut Command) -> Ran {
         sleep(Duration::from_millis(5));
     };
     let read = |path| fs::read(path).expect("read what the program said");
-    Ran { line, status, stdout: read(&stdout), stderr: read(&stderr) }
+    let ran = Ran { line, status, stdout: read(&stdout), stderr: read(&stderr) };
+    if command.get_program() == env!("CARGO_BIN_EXE_charthouse") {
+        assert_plain(&ran.line, &String::from_utf8_lossy(&ran.stderr));
+    }
+    ran
 }
 
 impl Ran {

@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::messages::assert_plain;
+
 /// Longer than any reply may take, shorter than a test run that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -150,6 +152,14 @@ impl Response {
         }
     }
 
+    /// Its warnings, and the text of a refusal, are for users.
+    fn assert_plain(&self) {
+        self.headers_named("warning").into_iter().for_each(|warning| assert_plain("a warning", warning));
+        if self.status >= 400 {
+            assert_plain("an answer", &self.text());
+        }
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -253,6 +263,7 @@ async fn receive(read: &mut (impl AsyncBufRead + Unpin), method: &str) -> Result
         if !bodiless {
             reply.body = receive_body(read, &reply).await?;
         }
+        reply.assert_plain();
         return Ok(reply);
     }
 }

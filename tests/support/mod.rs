@@ -11,6 +11,7 @@ pub mod hostile;
 pub mod hostile_registry;
 pub mod http;
 pub mod index;
+pub mod messages;
 pub mod nginx;
 pub mod registry;
 pub mod release;
