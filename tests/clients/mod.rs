@@ -2,6 +2,7 @@
 
 mod conformance;
 mod crane;
+mod differential;
 pub mod helm;
 mod helm_constraints;
 mod helm_large_index;

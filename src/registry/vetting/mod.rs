@@ -114,7 +114,8 @@ impl Registry {
 }
 
 /// In what the package says other than its config, the versions that its tags stand for, and its annotations. A tag that
-/// is no strict version stands for none: it may be a channel, like `stable` or `1.2`.
+/// is no strict version stands for none: it may be a channel, like `stable` or `1.2`. A `v` more or less is told as a
+/// warning.
 fn disagreements(
     package: &Metadata,
     config: &Metadata,
@@ -122,10 +123,16 @@ fn disagreements(
     tags: &[Tag],
 ) -> Vec<Disagreement> {
     let versions = tags.iter().map(|tag| version_of_tag(tag.as_str()));
-    let other = versions.filter(|version| is_strict(version)).find(|version| *version != package.version);
+    let is_other = |version: &String| !is_same_but_for_v(version, &package.version);
+    let other = versions.filter(|version| is_strict(version)).find(is_other);
     let mut found = verify(package, config, other.as_deref());
     found.extend(verify_annotations(package, &manifest.annotations));
     found
+}
+
+/// Whether two versions differ by no more than a `v` before one of them, as mirrors write tags.
+fn is_same_but_for_v(tag: &str, version: &str) -> bool {
+    tag == version || version.strip_prefix('v') == Some(tag) || tag.strip_prefix('v') == Some(version)
 }
 
 /// What a manifest refers to has to be there.
