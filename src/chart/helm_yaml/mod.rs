@@ -3,9 +3,9 @@
 //! of another family would list other values than Helm has in its configs.
 //!
 //! The tokens and the grammar follow scannerc.go and parserc.go of go-yaml v2.4, which are a port of libyaml
-//! (Copyright (c) 2006-2010 Kirill Simonov, 2011-2019 Canonical Ltd; MIT license). Where Helm's outcome hangs on
+//! (Copyright (c) 2006-2010 Kirill Simonov, 2011-2019 Canonical Ltd; MIT license, LICENSE.libyaml). Where Helm's outcome hangs on
 //! the order of a Go map or on the place of a buffer, and where other readers of YAML take another value, the
-//! document is refused. The differential test (tests/charts/differential) compares this reader with the real one.
+//! document is refused. The differential test (tests/clients/differential) compares this reader with the real one.
 
 mod decode;
 mod input;

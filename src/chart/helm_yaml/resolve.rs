@@ -49,7 +49,8 @@ pub(super) fn plain(value: &str) -> Yaml {
     let found = match value.bytes().next() {
         None => Some(Yaml::Null),
         Some(b'+' | b'-' | b'0'..=b'9') => word(value).or_else(|| number(value)),
-        Some(b'.') => word(value).or_else(|| float(value)),
+        // Only here may `_` stand between digits alone.
+        Some(b'.') => word(value).or_else(|| float(&without_separators(value)?)),
         Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~') => word(value),
         Some(_) => None,
     };
@@ -103,6 +104,21 @@ fn number(value: &str) -> Option<Yaml> {
             None => whole(sign, rest, 2),
         }
     })
+}
+
+/// The number without `_`, unless one does not stand between two digits.
+fn without_separators(value: &str) -> Option<String> {
+    let mut parts = value.split('_');
+    let mut joined = String::from(parts.next()?);
+    for part in parts {
+        let is_between = joined.ends_with(|end: char| end.is_ascii_digit())
+            && part.starts_with(|start: char| start.is_ascii_digit());
+        if !is_between {
+            return None;
+        }
+        joined.push_str(part);
+    }
+    Some(joined)
 }
 
 fn is_large(number: &Yaml) -> bool {
@@ -164,6 +180,10 @@ mod tests {
             ("1__e3_", Yaml::Float(1000.0)),
             (".5", Yaml::Float(0.5)),
             ("._5", text("._5")),
+            (".2_797", Yaml::Float(0.2797)),
+            (".2__7", text(".2__7")),
+            (".5_", text(".5_")),
+            (".5e_3", text(".5e_3")),
             ("5.", Yaml::Float(5.0)),
             (".", text(".")),
             ("+", text("+")),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::chart::Unlisted;
 use crate::chart::archive::{Disagreement, InvalidPackage};
 use crate::chart::provenance::{InvalidProvenance, Untrusted};
+use crate::chart::{MAX_METADATA, Unlisted};
 
 /// Why a chart gets no tag.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +15,10 @@ pub enum Fault {
     Disagreements(Vec<Disagreement>),
     #[error("the manifest is not that of a chart, because {0}: push the package with `helm push`")]
     Manifest(Unlisted),
+    #[error(
+        "the metadata of the chart has more than {MAX_METADATA} bytes, so that no index can list it: shorten the texts of its Chart.yaml, for example its annotations"
+    )]
+    MetadataTooLarge,
     #[error("the manifest has {0} layers that are a provenance file, instead of one: leave out all but one")]
     Provenances(usize),
     #[error("{0}: sign the package again with `helm package --sign`")]

@@ -130,18 +130,18 @@ fn value(random: &mut Random, indent: usize) -> String {
         ),
         8 => format!("{}\n{margin}{}", words(random), words(random)),
         9 => format!("&a{} {}", random.below(3), words(random)),
-        10 => format!("*a{}", random.below(3)),
+        10 if random.one_in(6) => format!("*a{}", random.below(3)),
         _ => words(random),
     }
 }
 
 fn words(random: &mut Random) -> String {
     let mut text = random.text("abcxyz 019,.;/é世", 12);
-    if random.one_in(3) {
+    if random.one_in(6) {
         text.push(random.pick(&ODD));
         text.push_str(&random.text("ab c", 3));
     }
-    if random.one_in(12) {
+    if random.one_in(40) {
         text.push_str(random.pick(&[" # comment", "\t# comment", "#", ": ", " :a"]));
     }
     text
