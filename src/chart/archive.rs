@@ -83,6 +83,10 @@ pub enum Oddity {
     Folder(String),
     #[error("its files are in several folders, which Helm takes for one")]
     SeveralFolders,
+    #[error(
+        "it has the file {0:?} twice, and readers take the last: give dependencies of one name different folders"
+    )]
+    Duplicate(String),
     #[error("its file names have `\\` for `/`")]
     Backslashes,
     #[error("its archive does not end with two blocks of zeros")]
@@ -141,7 +145,7 @@ pub enum TarFault {
     Truncated,
     #[error("the checksum of a header is wrong")]
     Checksum,
-    #[error("a header is of an unknown format")]
+    #[error("a header is of a format in which readers find different names")]
     Format,
     #[error("the {0} of a header is not an octal number")]
     Number(&'static str),

@@ -2,13 +2,9 @@
 //! is "1.1"), and a field may be written in any case.
 
 use serde_json::{Map, Number, Value};
-use serde_saphyr::UserMessageFormatter;
-use serde_saphyr::budget::BudgetBreach;
 
+use super::helm_yaml::{self, Fault, Yaml, float_text};
 use super::metadata::{InvalidMetadata, shortened};
-
-/// Longer than any Chart.yaml whose metadata an index lists, with room for comments.
-const MAX_YAML: usize = 256 * 1024;
 
 /// What Helm knows of Chart.yaml.
 const FIELDS: Fields = &[
@@ -18,7 +14,7 @@ const FIELDS: Fields = &[
     ("appVersion", Shape::Text),
     ("type", Shape::Text),
     ("description", Shape::Text),
-    ("deprecated", Shape::AsItIs),
+    ("deprecated", Shape::Truth),
     ("kubeVersion", Shape::Text),
     ("home", Shape::Text),
     ("icon", Shape::Text),
@@ -27,7 +23,7 @@ const FIELDS: Fields = &[
     ("maintainers", Shape::Objects(&[("name", Shape::Text), ("email", Shape::Text), ("url", Shape::Text)])),
     ("condition", Shape::Text),
     ("tags", Shape::Text),
-    ("annotations", Shape::Texts),
+    ("annotations", Shape::NamedTexts),
     ("dependencies", Shape::Objects(DEPENDENCY)),
 ];
 
@@ -37,8 +33,8 @@ const DEPENDENCY: Fields = &[
     ("repository", Shape::Text),
     ("condition", Shape::Text),
     ("tags", Shape::Texts),
-    ("enabled", Shape::AsItIs),
-    ("import-values", Shape::AsItIs),
+    ("enabled", Shape::Truth),
+    ("import-values", Shape::List),
     ("alias", Shape::Text),
 ];
 
@@ -47,10 +43,12 @@ type Fields = &'static [(&'static str, Shape)];
 #[derive(Clone, Copy)]
 enum Shape {
     Text,
-    /// A list of them, or a mapping to them.
     Texts,
+    /// A mapping of names to texts.
+    NamedTexts,
     Objects(Fields),
-    AsItIs,
+    Truth,
+    List,
 }
 
 /// The metadata of a chart as JSON. Helm reads the fields of requirements.yaml over those of Chart.yaml, so that it
@@ -60,7 +58,8 @@ pub(super) fn value(chart: &[u8], requirements: Option<&[u8]>) -> Result<Value, 
     if let Some(requirements) = requirements {
         let mut requirements = mapping(requirements)?;
         if let Some(dependencies) = requirements.remove("dependencies") {
-            fields.insert("dependencies".to_owned(), dependencies);
+            let written = fields.remove("dependencies").unwrap_or_default();
+            fields.insert("dependencies".to_owned(), over(written, dependencies));
         }
         if let Some((name, _)) = FIELDS.iter().find(|(name, _)| requirements.contains_key(*name)) {
             let rule =
@@ -71,134 +70,146 @@ pub(super) fn value(chart: &[u8], requirements: Option<&[u8]>) -> Result<Value, 
     Ok(Value::Object(fields))
 }
 
-fn mapping(yaml: &[u8]) -> Result<Map<String, Value>, InvalidMetadata> {
-    match parse(yaml)? {
-        Value::Object(mut fields) => {
-            conform(&mut fields, FIELDS)?;
-            Ok(fields)
-        }
-        // An empty document has no fields.
-        Value::Null => Ok(Map::new()),
-        _ => Err(refused("it is no mapping of fields to values")),
-    }
-}
-
-fn refused(rule: &str) -> InvalidMetadata {
-    InvalidMetadata::Yaml(rule.to_owned())
-}
-
-/// Reads one document. Keys that occur twice are refused, and what takes more memory than its size suggests.
-pub(super) fn parse(yaml: &[u8]) -> Result<Value, InvalidMetadata> {
-    if yaml.len() > MAX_YAML {
-        return Err(refused(&format!("it has more than {MAX_YAML} bytes")));
-    }
-    let text = std::str::from_utf8(yaml).map_err(|_| refused("it is not UTF-8"))?;
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: 32,
-            max_events: 50_000,
-            max_nodes: 20_000,
-            max_aliases: 32,
-            max_anchors: 32,
-            max_merge_keys: 32,
-            max_documents: 1,
-        },
-        // As Helm's reader takes numbers with a zero before them.
-        legacy_octal_numbers: true,
-        with_snippet: false,
+/// Dependencies of requirements.yaml over those of Chart.yaml: as Go reads a list over another, each item keeps the
+/// fields of the one at its place that it does not have itself.
+fn over(written: Value, dependencies: Value) -> Value {
+    let (Value::Array(mut written), Value::Array(mut dependencies)) = (written, dependencies.clone()) else {
+        return dependencies;
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        use serde_saphyr::Error;
-        match error.without_snippet() {
-            Error::MultipleDocuments { .. }
-            | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
-                refused("it has a second document, which Helm would not read")
-            }
-            // The name of a limit is English.
-            Error::Budget { breach, .. } => InvalidMetadata::Yaml(shortened(format!(
-                "it is deeper or larger than any Chart.yaml: {breach:?}"
-            ))),
-            other => InvalidMetadata::Yaml(shortened(other.render_with_formatter(&UserMessageFormatter))),
+    for (under, dependency) in written.iter_mut().zip(&mut dependencies) {
+        if let (Value::Object(under), Value::Object(fields)) = (under, dependency) {
+            let is_list = |key: &str| matches!(key, "tags" | "import-values");
+            fields.retain(|key, value| !value.is_null() || is_list(key));
+            under.append(fields);
+            std::mem::swap(under, fields);
         }
-    })
-}
-
-/// Gives the fields their own case, and their values the shape.
-fn conform(object: &mut Map<String, Value>, fields: Fields) -> Result<(), InvalidMetadata> {
-    for (field, shape) in fields {
-        let written: Vec<String> =
-            object.keys().filter(|key| same_but_for_case(key, field)).cloned().collect();
-        let value = match written.as_slice() {
-            [] => continue,
-            [key] => object.remove(key),
-            _ => return Err(refused(&format!("`{field}` occurs twice but for its case"))),
-        };
-        let mut value = value.unwrap_or_default();
-        shape.conform(&mut value)?;
-        object.insert((*field).to_owned(), value);
     }
-    Ok(())
+    Value::Array(dependencies)
 }
 
-/// As Go folds keys: through upper case, so that `ſ` is an `s` and the Kelvin sign a `k`.
-fn same_but_for_case(a: &str, b: &str) -> bool {
-    let fold = |text: &str| text.to_uppercase().to_lowercase();
-    a == b || (a.len() <= 2 * b.len() && fold(a) == fold(b))
+fn mapping(yaml: &[u8]) -> Result<Map<String, Value>, InvalidMetadata> {
+    match helm_yaml::read(yaml).map_err(refused)? {
+        Yaml::Map(fields) => object(fields, FIELDS, ""),
+        // An empty document has no fields.
+        Yaml::Null => Ok(Map::new()),
+        _ => Err(InvalidMetadata::Yaml("it is no mapping of fields to values".to_owned())),
+    }
+}
+
+fn refused(fault: Fault) -> InvalidMetadata {
+    InvalidMetadata::Yaml(shortened(fault.to_string()))
+}
+
+/// Reads one document that has no fields of its own.
+pub(super) fn parse(yaml: &[u8]) -> Result<Value, InvalidMetadata> {
+    json(helm_yaml::read(yaml).map_err(refused)?)
+}
+
+/// An object whose known fields have their own case and shape. `within` says where it is.
+fn object(map: helm_yaml::Map, fields: Fields, within: &str) -> Result<Map<String, Value>, InvalidMetadata> {
+    let mut object = Map::new();
+    for (key, value) in map {
+        let known = fields.iter().find(|(field, _)| same_but_for_case(&key, field));
+        let Some((field, shape)) = known else {
+            object.insert(key, json(value)?);
+            continue;
+        };
+        let place = format!("{within}{field}");
+        let value = shape.value(value, &place)?;
+        if object.insert((*field).to_owned(), value).is_some() {
+            return Err(InvalidMetadata::Yaml(format!("`{place}` occurs twice but for its case")));
+        }
+    }
+    Ok(object)
+}
+
+/// As Go folds the letters of fields: `\u{17f}` is an `s` and the Kelvin sign a `k`.
+fn same_but_for_case(key: &str, field: &str) -> bool {
+    let folded = key.chars().map(|character| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+    folded.eq(field.chars().map(|character| character.to_ascii_lowercase()))
 }
 
 impl Shape {
-    fn conform(self, value: &mut Value) -> Result<(), InvalidMetadata> {
+    fn value(self, value: Yaml, place: &str) -> Result<Value, InvalidMetadata> {
         match (self, value) {
-            (Self::Text, value) => make_text(value),
-            (Self::Texts, Value::Array(values)) => values.iter_mut().for_each(make_item),
-            (Self::Texts, Value::Object(values)) => values.values_mut().for_each(make_item),
-            (Self::Objects(fields), Value::Array(values)) => {
-                for value in values {
-                    if let Value::Object(object) = value {
-                        conform(object, fields)?;
-                    }
-                }
+            (_, Yaml::Null) => Ok(Value::Null),
+            (Self::Text, value) => text(value, place).map(Value::String),
+            (Self::Texts, Yaml::List(values)) => values.into_iter().map(|value| item(value, place)).collect(),
+            (Self::NamedTexts, Yaml::Map(values)) => {
+                values.into_iter().map(|(key, value)| Ok((key, item(value, place)?))).collect()
             }
-            _ => {}
+            (Self::Objects(fields), Yaml::List(values)) => {
+                let within = format!("{place}.");
+                let objects = values.into_iter().map(|value| match value {
+                    Yaml::Map(map) => object(map, fields, &within).map(Value::Object),
+                    _ => Err(InvalidMetadata::Field(format!("an item of `{place}` is no mapping"))),
+                });
+                objects.collect()
+            }
+            (Self::Truth, Yaml::Truth(truth)) => Ok(Value::Bool(truth)),
+            (Self::List, value @ Yaml::List(_)) => json(value),
+            (shape, _) => Err(InvalidMetadata::Field(format!("`{place}` is not {}", shape.named()))),
         }
-        Ok(())
+    }
+
+    fn named(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Texts => "a list of texts",
+            Self::NamedTexts => "a mapping of names to texts",
+            Self::Objects(_) => "a list of mappings",
+            Self::Truth => "true or false",
+            Self::List => "a list",
+        }
     }
 }
 
 /// A null in a list of texts is an empty one.
-fn make_item(value: &mut Value) {
+fn item(value: Yaml, place: &str) -> Result<Value, InvalidMetadata> {
     match value {
-        Value::Null => *value = Value::String(String::new()),
-        value => make_text(value),
+        Yaml::Null => Ok(Value::String(String::new())),
+        value => text(value, place).map(Value::String),
     }
 }
 
-fn make_text(value: &mut Value) {
-    *value = match value {
-        Value::Bool(truth) => Value::String(truth.to_string()),
-        Value::Number(number) => Value::String(number_text(number)),
-        _ => return,
-    };
+fn text(value: Yaml, place: &str) -> Result<String, InvalidMetadata> {
+    Ok(match value {
+        Yaml::Text(text) => text,
+        Yaml::Truth(truth) => truth.to_string(),
+        Yaml::Int(number) => number.to_string(),
+        Yaml::Large(number) => number.to_string(),
+        Yaml::Float(number) => float_text(number),
+        Yaml::Null | Yaml::List(_) | Yaml::Map(_) => {
+            return Err(InvalidMetadata::Field(format!("`{place}` has something other than a text")));
+        }
+    })
 }
 
-/// A number as Helm's reader writes it: 32 bits of a fraction, with an exponent from 10^6 on.
-fn number_text(number: &Number) -> String {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => float_text(float as f32),
-        _ => number.to_string(),
-    }
-}
-
-/// Go's `FormatFloat(float, 'g', -1, 32)`.
-fn float_text(float: f32) -> String {
-    let scientific = format!("{float:e}");
-    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..6).contains(&exponent) {
-        return format!("{float}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.abs())
+fn json(value: Yaml) -> Result<Value, InvalidMetadata> {
+    Ok(match value {
+        Yaml::Null => Value::Null,
+        Yaml::Truth(truth) => Value::Bool(truth),
+        Yaml::Int(number) => number.into(),
+        Yaml::Large(number) => number.into(),
+        // Helm fails on it wherever it stands.
+        Yaml::Float(number) => match Number::from_f64(number) {
+            Some(number) => Value::Number(number),
+            None => {
+                let rule = "an infinite number or one that is none stands where no text is expected";
+                return Err(InvalidMetadata::Field(rule.to_owned()));
+            }
+        },
+        Yaml::Text(text) => Value::String(text),
+        Yaml::List(values) => values.into_iter().map(json).collect::<Result<_, _>>()?,
+        Yaml::Map(values) => {
+            let values = values.into_iter().map(|(key, value)| Ok((key, json(value)?)));
+            Value::Object(values.collect::<Result<_, InvalidMetadata>>()?)
+        }
+    })
 }
 
 #[cfg(test)]
@@ -228,6 +239,14 @@ mod tests {
             ("off", "false"),
             ("2001-01-01", "2001-01-01"),
             ("!!str 1.10", "1.10"),
+            ("12e4567", "12e4567"),
+            ("1e39", "+Inf"),
+            (".inf", "+Inf"),
+            ("0x_1f", "31"),
+            ("tRue", "tRue"),
+            ("a\u{85}  b", "a b"),
+            ("a\u{2028} b", "a\u{2028}b"),
+            ("a\t# b", "a"),
             ("|\n  a\n  b\n", "a\nb\n"),
         ];
         for (yaml, text) in cases {
@@ -260,11 +279,18 @@ mod tests {
         let cases = [
             ("name: a\nname: b".to_owned(), "duplicate"),
             ("x: {a: 1, a: 2}".to_owned(), "duplicate"),
-            (bomb, "deeper or larger"),
-            (string, "deeper or larger"),
-            (format!("a: {}", "[".repeat(100_000)), "refused"),
-            (format!("x: {}{}", "[".repeat(40), "]".repeat(40)), "deeper or larger"),
-            ((0..30_000).map(|n| format!("k{n}: \n")).collect(), "deeper or larger"),
+            (bomb, "aliases"),
+            (string, "after aliases are replaced"),
+            (format!("a: {}", "[".repeat(100_000)), "inside of each other"),
+            (format!("x: {}{}", "[".repeat(70), "]".repeat(70)), "inside of each other"),
+            ((0..30_000).map(|n| format!("k{n}: \n")).collect(), "more than 20000 keys and values"),
+            ("x: .inf".to_owned(), "infinite number"),
+            ("x: \"\\uD83D\\uDD25\"".to_owned(), "no Unicode character"),
+            ("keywords: a".to_owned(), "`keywords` is not a list of texts"),
+            ("maintainers: [{name: [a]}]".to_owned(), "`maintainers.name` has something other than a text"),
+            ("a: b\u{feff}".to_owned(), "byte order mark"),
+            ("a: b\u{7}".to_owned(), "U+0007"),
+            ("%YAML 1.2\n---\na: b".to_owned(), "another version of YAML"),
             ("a: 1\n---\nb: 2".to_owned(), "second document"),
             ("- a".to_owned(), "no mapping"),
             ("app".to_owned(), "no mapping"),
@@ -278,14 +304,20 @@ mod tests {
         }
         assert!(value(b"name: \xff", None).is_err());
         assert_eq!(read("a: &x 1\nb: *x"), Ok(json!({"a": 1, "b": 1})));
+        let shared: String = (0..500).map(|n| format!("- {{<<: *a, alias: a{n}}}\n")).collect();
+        let shared = read(&format!("x: &a {{name: db}}\ndependencies:\n{shared}")).unwrap();
+        assert_eq!(shared["dependencies"][499], json!({"name": "db", "alias": "a499"}));
         assert_eq!(read("# only a comment"), Ok(json!({})));
     }
 
     #[test]
-    fn dependencies_come_from_requirements_alone() {
-        let read = |requirements: &str| value(b"name: a\ndependencies: [1]", Some(requirements.as_bytes()));
-        assert_eq!(read("dependencies: [2]\nx: 1").unwrap(), json!({"name": "a", "dependencies": [2]}));
-        assert_eq!(read("").unwrap(), json!({"name": "a", "dependencies": [1]}));
+    fn dependencies_of_requirements_are_read_over_those_of_the_chart() {
+        let chart = b"name: a\ndependencies: [{name: b, alias: c}]";
+        let read = |requirements: &str| value(chart, Some(requirements.as_bytes()));
+        let expected = json!({"name": "a", "dependencies": [{"name": "d", "alias": "c"}, {"name": "e"}]});
+        assert_eq!(read("dependencies: [{name: d, alias: }, {name: e}]\nx: 1").unwrap(), expected);
+        let own = json!({"name": "a", "dependencies": [{"name": "b", "alias": "c"}]});
+        assert_eq!(read("").unwrap(), own);
         assert!(read("Version: 6.6.6").unwrap_err().to_string().contains("`version`"));
     }
 }

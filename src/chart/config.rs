@@ -3,8 +3,11 @@
 //! 4.2, pkg/registry/chart.go and pkg/chart/v2/metadata.go).
 
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use super::metadata::{Dependency, ImportValue, Maintainer, Metadata};
 
@@ -78,19 +81,18 @@ struct Needed {
 }
 
 impl Config {
-    /// What Helm makes of the metadata of a package before it writes it: texts are cleaned.
+    /// What Helm writes of the metadata of a package.
     pub fn of(metadata: &Metadata) -> Self {
-        let plain = |text: &Option<String>| text.clone().unwrap_or_default();
         Self {
-            name: cleaned(&metadata.name),
+            name: metadata.name.clone(),
             home: optional(&metadata.home),
-            sources: metadata.sources.iter().map(|text| cleaned(text)).collect(),
+            sources: metadata.sources.clone(),
             version: metadata.version.clone(),
             description: optional(&metadata.description),
-            keywords: metadata.keywords.iter().map(|text| cleaned(text)).collect(),
+            keywords: metadata.keywords.clone(),
             maintainers: metadata.maintainers.iter().map(Author::of).collect(),
             icon: optional(&metadata.icon),
-            api_version: plain(&metadata.api_version),
+            api_version: optional(&metadata.api_version),
             condition: optional(&metadata.condition),
             tags: optional(&metadata.tags),
             app_version: optional(&metadata.app_version),
@@ -98,7 +100,7 @@ impl Config {
             annotations: metadata.annotations.clone(),
             kube_version: optional(&metadata.kube_version),
             dependencies: metadata.dependencies.iter().map(Needed::of).collect(),
-            kind: plain(&metadata.kind),
+            kind: optional(&metadata.kind),
         }
     }
 
@@ -147,53 +149,73 @@ impl Author {
 impl Needed {
     fn of(dependency: &Dependency) -> Self {
         Self {
-            name: cleaned(&dependency.name),
+            name: dependency.name.clone(),
             version: optional(&dependency.version),
-            repository: cleaned(&dependency.repository),
+            repository: dependency.repository.clone(),
             condition: optional(&dependency.condition),
-            tags: dependency.tags.iter().map(|text| cleaned(text)).collect(),
+            tags: dependency.tags.clone(),
             enabled: dependency.enabled,
             import_values: dependency.import_values.clone(),
-            alias: dependency.alias.clone().unwrap_or_default(),
+            alias: optional(&dependency.alias),
         }
     }
-}
-
-/// JSON as Go's encoder writes it: `<`, `>`, `&` and two line breaks are escaped in strings, where alone they occur.
-pub fn as_go_writes<T: Serialize>(value: &T) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let mut written = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                written.push_str(&format!("\\u{:04x}", u32::from(character)))
-            }
-            other => written.push(other),
-        }
-    }
-    written
 }
 
 fn optional(text: &Option<String>) -> String {
-    text.as_deref().map(cleaned).unwrap_or_default()
+    text.clone().unwrap_or_default()
 }
 
-/// Spaces of every kind become plain ones, what does not print goes (Go's `unicode.IsSpace` and `IsPrint`).
-fn cleaned(text: &str) -> String {
-    let spaced = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    spaced.filter(|c| !does_not_print(*c)).collect()
+/// JSON as Go's encoder writes it: in strings, `<`, `>`, `&`, two line breaks and some control characters are
+/// escaped in its own way, and every number is a float.
+pub fn as_go_writes<T: Serialize>(value: &T) -> String {
+    let mut bytes = Vec::new();
+    match value.serialize(&mut Serializer::with_formatter(&mut bytes, GoFormatter)) {
+        Ok(()) => String::from_utf8(bytes).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }
 
-/// Control and format characters, private use, what is no character. Unassigned code points are kept: Go and Rust
-/// know different versions of Unicode anyway.
-fn does_not_print(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
-            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}' | '\u{e000}'..='\u{f8ff}'
-            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+struct GoFormatter;
+
+impl Formatter for GoFormatter {
+    fn write_i64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: i64) -> io::Result<()> {
+        self.write_f64(writer, value as f64)
+    }
+
+    fn write_u64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: u64) -> io::Result<()> {
+        self.write_f64(writer, value as f64)
+    }
+
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let scientific = format!("{value:e}");
+        let is_plain = value == 0.0 || (1e-6..1e21).contains(&value.abs());
+        match scientific.split_once('e') {
+            Some((digits, exponent)) if !is_plain => {
+                let sign = if exponent.starts_with('-') { "" } else { "+" };
+                write!(writer, "{digits}e{sign}{exponent}")
+            }
+            _ => write!(writer, "{value}"),
+        }
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut written = 0;
+        for (at, character) in fragment.char_indices().filter(|(_, character)| is_escaped_by_go(*character)) {
+            writer.write_all(&fragment.as_bytes()[written..at])?;
+            write!(writer, "\\u{:04x}", u32::from(character))?;
+            written = at + character.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[written..])
+    }
+}
+
+/// Beyond what JSON escapes.
+fn is_escaped_by_go(character: char) -> bool {
+    matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

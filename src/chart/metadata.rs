@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::printable::cleaned;
 use super::{chart_yaml, version, yaml};
 use crate::oci::InvalidJson;
 use crate::oci::json::{self, Object};
@@ -98,6 +99,8 @@ pub struct Dependency {
 pub enum ImportValue {
     Export(String),
     Mapped(BTreeMap<String, String>),
+    /// Which Helm carries along and passes over.
+    Other(serde_json::Value),
 }
 
 /// Why a document is not the metadata of a chart.
@@ -169,11 +172,37 @@ impl Metadata {
         let value = chart_yaml::value(chart, requirements)?;
         let Object(mut metadata): Object<Self> =
             serde_json::from_value(value).map_err(InvalidMetadata::field)?;
+        metadata.clean();
         let api_version = metadata.api_version.take().filter(|version| !version.is_empty());
         metadata.api_version = api_version.or_else(|| Some("v1".to_owned()));
         metadata.check()?;
         metadata.check_package()?;
         Ok(metadata)
+    }
+
+    /// Does with the texts what Helm does when it loads a chart (`sanitizeString`); others it leaves as they are.
+    fn clean(&mut self) {
+        self.name = cleaned(&self.name);
+        let texts = [
+            &mut self.description,
+            &mut self.home,
+            &mut self.icon,
+            &mut self.condition,
+            &mut self.tags,
+            &mut self.app_version,
+            &mut self.kube_version,
+        ];
+        let lists = self.sources.iter_mut().chain(&mut self.keywords);
+        let mut all: Vec<&mut String> = texts.into_iter().flatten().chain(lists).collect();
+        for Maintainer { name, email, url } in &mut self.maintainers {
+            all.extend([name, email, url].into_iter().flatten());
+        }
+        for Dependency { name, version, repository, condition, tags, .. } in &mut self.dependencies {
+            all.extend([name, repository].into_iter().chain(version).chain(condition).chain(tags));
+        }
+        for text in all.into_iter().filter(|text| !text.bytes().all(|byte| matches!(byte, b' '..=b'~'))) {
+            *text = cleaned(text);
+        }
     }
 
     /// The metadata as an index has it: a JSON object that is YAML, with the known fields in one order.
@@ -201,7 +230,7 @@ impl Metadata {
         }
         let imports = self.dependencies.iter().flat_map(|dependency| &dependency.import_values);
         let mapped = imports.filter_map(|import| match import {
-            ImportValue::Export(_) => None,
+            ImportValue::Export(_) | ImportValue::Other(_) => None,
             ImportValue::Mapped(map) => Some(map),
         });
         let mut keys = mapped.chain([&self.annotations]).flat_map(BTreeMap::keys);
@@ -309,7 +338,6 @@ mod tests {
             (with("maintainers", json!([["A"]])), "expected an object"),
             (with("dependencies", json!([null])), "expected an object"),
             (with("dependencies", json!([{"alias": "a.b"}])), "alias"),
-            (with("dependencies", json!([{"import-values": [1]}])), "ImportValue"),
             (with("annotations", json!({"a": 1})), "expected a string"),
             (with("annotations", json!({long: "v"})), "key"),
             (with("sources", json!("one")), "expected a sequence"),

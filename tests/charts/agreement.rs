@@ -140,3 +140,40 @@ async fn a_chart_whose_package_is_not_there_gets_no_tag() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_leading_v_more_or_less_is_no_other_version() {
+    on_every_backend(async |server| {
+        let yaml = |version: &str| format!("apiVersion: v2\nname: app\nversion: {version}\n");
+        for (version, tag) in [("v0.11.3", "0.11.3"), ("0.11.4", "v0.11.4")] {
+            let package = package(&[file("app/Chart.yaml", yaml(version))]);
+            let release = Release::new(&json!({"apiVersion": "v2", "name": "app", "version": version}));
+            let reply = server.put_release("team/app", tag, &release.package(package)).await;
+            assert_eq!(reply.status, 201, "{}", reply.text());
+            assert!(warnings(&reply).iter().any(|told| told.contains(version)), "{:?}", warnings(&reply));
+        }
+        let package = package(&[file("app/Chart.yaml", yaml("v0.11.3"))]);
+        let release = Release::new(&json!({"apiVersion": "v2", "name": "app", "version": "v0.11.3"}));
+        assert_rule(&server.put_release("team/app", "0.11.5", &release.package(package)).await, "0.11.5");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_package_with_another_config_is_told_which_it_needs() {
+    on_every_backend(async |server| {
+        let mut document = serde_json::from_slice::<serde_json::Value>(
+            &Release::named("app", "1.2.3").image().manifest.body,
+        )
+        .expect("a manifest");
+        document["config"]["mediaType"] = json!("application/vnd.oci.empty.v1+json");
+        server.push_blobs("team/app", &Release::named("app", "1.2.3").image()).await;
+        let body = document.to_string();
+        let target = crate::support::registry::manifest_path("team/app", "1.2.3");
+        let request = crate::support::http::Request::put(target, body)
+            .header("Content-Type", "application/vnd.oci.image.manifest.v1+json");
+        let reply = server.send(request).await;
+        assert_warned(&reply, "instead of application/vnd.cncf.helm.config.v1+json");
+    })
+    .await;
+}

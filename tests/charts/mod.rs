@@ -12,7 +12,7 @@ mod races;
 mod corpus;
 /// Writes archives, malformed ones too.
 #[path = "../../src/chart/archive/writer.rs"]
-mod writer;
+pub mod writer;
 
 use serde_json::json;
 

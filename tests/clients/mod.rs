@@ -5,6 +5,7 @@ mod cm_push;
 mod conformance;
 mod copiers;
 mod crane;
+mod differential;
 mod gitops;
 pub mod helm;
 mod helm_constraints;

@@ -236,16 +236,17 @@ fn check(header: &Header) -> Result<(), TarFault> {
     if octal(&old.cksum) != Some(expected) {
         return Err(TarFault::Checksum);
     }
-    let is_known = match &bytes[257..265] {
-        b"ustar\x0000" => bytes[508..] != *b"tar\0",
-        // Where ustar has the front of a name, old GNU headers have times and maps of sparse files.
-        b"ustar  \0" => bytes[345..500].iter().all(|byte| *byte == 0),
-        magic => *magic == [0; 8],
-    };
-    if !is_known {
+    // Where ustar has the front of a name, others have times, maps of sparse files or nothing. What is neither ustar nor
+    // GNU is to some readers a header of 1979.
+    let has_front = bytes[345..500].iter().any(|byte| *byte != 0);
+    let is_posix = bytes[257..265] == *b"ustar\x0000" && bytes[508..] != *b"tar\0";
+    if has_front && !is_posix {
         return Err(TarFault::Format);
     }
-    for (field, name) in [(&old.uid[..], "uid"), (&old.gid[..], "gid"), (&old.mtime[..], "mtime")] {
+    let numbers = [(&old.uid[..], "uid"), (&old.gid[..], "gid"), (&old.mtime[..], "mtime")];
+    let devices = [(&bytes[329..337], "device number"), (&bytes[337..345], "device number")];
+    let of_devices = if bytes[257..262] == *b"ustar" { &devices[..] } else { &[] };
+    for (field, name) in numbers.iter().chain(of_devices) {
         if field[0] & 0x80 == 0 && octal(field).is_none() {
             return Err(TarFault::Number(name));
         }

@@ -86,6 +86,8 @@ struct Scan<'a> {
     /// By path; nothing for a folder whose Chart.yaml has not come yet.
     subcharts: BTreeMap<String, Option<Subchart>>,
     bases: BTreeSet<String>,
+    /// The first path that came twice in a folder of a dependency.
+    duplicate: Option<String>,
     backslashes: bool,
     no_end_marker: bool,
     trailing_bytes: bool,
@@ -103,6 +105,7 @@ impl<'a> Scan<'a> {
             contents: BTreeMap::new(),
             subcharts: BTreeMap::new(),
             bases: BTreeSet::new(),
+            duplicate: None,
             backslashes: false,
             no_end_marker: false,
             trailing_bytes: false,
@@ -118,6 +121,9 @@ impl<'a> Scan<'a> {
             self.take(&path, &mut entries, keep)?;
             self.files.push(PackedFile { path: path.into(), size: entry.size });
         }
+        if self.duplicate.is_some() {
+            self.keep_last();
+        }
         let end = entries.end();
         self.no_end_marker = end == Some(End::Missing);
         self.trailing_bytes =
@@ -130,6 +136,14 @@ impl<'a> Scan<'a> {
             return Err(inside(path, InvalidPackage::NoChartYaml));
         }
         Ok(())
+    }
+
+    /// Drops the files that a later one of the same path replaces.
+    fn keep_last(&mut self) {
+        let mut later = HashSet::new();
+        let kept = std::mem::take(&mut self.files).into_iter().rev();
+        self.files = kept.filter(|file| later.insert(file.path.clone())).collect();
+        self.files.reverse();
     }
 
     /// The path of a file in the chart, if it may be there and so large.
@@ -146,7 +160,11 @@ impl<'a> Scan<'a> {
         }
         *self.files_left = self.files_left.checked_sub(size).ok_or(InvalidPackage::TooLarge)?;
         if !self.seen.insert(path.as_str().into()) {
-            return Err(InvalidPackage::Duplicate(path));
+            // `helm package` writes two dependencies of one name into one folder; all readers take the last entry.
+            if !matches!(paths::role(&path), Role::OfSubchart { .. }) {
+                return Err(InvalidPackage::Duplicate(path));
+            }
+            self.duplicate.get_or_insert_with(|| path.clone());
         }
         Ok(path)
     }
@@ -243,6 +261,7 @@ impl<'a> Scan<'a> {
         let is_odd = !matches!(api_version, "v1" | "v2");
         let found = [
             folder,
+            self.duplicate.as_deref().map(|path| Oddity::Duplicate(shown(path.as_bytes()))),
             self.backslashes.then_some(Oddity::Backslashes),
             self.no_end_marker.then_some(Oddity::NoEndMarker),
             self.trailing_bytes.then_some(Oddity::TrailingBytes),

@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::chart::metadata::{Metadata, shortened};
+use crate::chart::printable::is_printable;
 use crate::chart::version::tag_of_version;
 
 /// A field in which the package says other than what was pushed with it.
@@ -143,13 +144,11 @@ fn cleaned(value: Value, outermost: bool) -> Value {
     }
 }
 
-/// Which characters are printable depends on the edition of Unicode, except for these.
+/// Which characters Helm drops depends on the edition of Unicode that it was built with, but for letters and digits
+/// that all editions have.
 fn clean(character: char) -> Option<char> {
-    match character {
-        _ if character.is_whitespace() => Some(' '),
-        _ if character.is_ascii_graphic() || character.is_alphanumeric() => Some(character),
-        _ => None,
-    }
+    let is_kept = character.is_ascii_graphic() || (character.is_alphanumeric() && is_printable(character));
+    if character.is_whitespace() { Some(' ') } else { is_kept.then_some(character) }
 }
 
 #[cfg(test)]

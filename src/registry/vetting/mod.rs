@@ -21,9 +21,11 @@ pub(super) use provenance::{Claim, Signatures};
 use super::charts::ReadChart;
 use super::{Error, Registry};
 use crate::chart::archive::{Disagreement, verify, verify_annotations};
-use crate::chart::{Metadata, Unlisted, is_strict, package_of, provenances_of, version_of_tag};
+use crate::chart::{
+    InvalidMetadata, Metadata, Unlisted, is_strict, package_of, provenances_of, version_of_tag,
+};
 use crate::journal::Refusal;
-use crate::oci::{Manifest, RepositoryName, Tag};
+use crate::oci::{HELM_CONFIG, Manifest, RepositoryName, Tag};
 
 /// Where the bytes of a package or of a provenance file are.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +69,8 @@ impl Registry {
         }
         match chart.filter(|_| !tags.is_empty()) {
             Some(chart) => self.vet_chart(repository, manifest, chart, tags).await,
-            None => Ok(Vec::new()),
+            None if tags.is_empty() => Ok(Vec::new()),
+            None => Ok(other_config(manifest).into_iter().collect()),
         }
     }
 
@@ -90,6 +93,9 @@ impl Registry {
             (_, Err(unlisted)) => return Err(Fault::Manifest(unlisted).into()),
         };
         let mut findings = Findings { lenient, warnings: Vec::new() };
+        if chart.record.is_none() && matches!(config.render(), Err(InvalidMetadata::TooLarge)) {
+            findings.fault(Fault::MetadataTooLarge)?;
+        }
         let inspected = self.inspect(&package.digest, Source::Stored(repository)).await;
         match inspected.map_err(as_reference)? {
             Err(invalid) => findings.fault(Fault::Package(invalid))?,
@@ -113,8 +119,21 @@ impl Registry {
     }
 }
 
+/// Tells of a manifest that has the package of a chart and a config that Helm does not know, as `oras push` makes it.
+fn other_config(manifest: &Manifest) -> Option<String> {
+    package_of(manifest).ok()?;
+    let config = manifest.config.as_ref().map_or("none", |config| config.media_type.as_str());
+    let shown: String =
+        config.chars().take(100).filter(|character| !matches!(character, '"' | '\\')).collect();
+    Some(format!(
+        "the manifest has the package of a chart, but its config is of the type {shown} instead of {HELM_CONFIG}, so that \
+         no index lists it and Helm does not pull it: push the package with helm push or charthouse push"
+    ))
+}
+
 /// In what the package says other than its config, the versions that its tags stand for, and its annotations. A tag that
-/// is no strict version stands for none: it may be a channel, like `stable` or `1.2`.
+/// is no strict version stands for none: it may be a channel, like `stable` or `1.2`. A `v` more or less is told as a
+/// warning.
 fn disagreements(
     package: &Metadata,
     config: &Metadata,
@@ -122,10 +141,16 @@ fn disagreements(
     tags: &[Tag],
 ) -> Vec<Disagreement> {
     let versions = tags.iter().map(|tag| version_of_tag(tag.as_str()));
-    let other = versions.filter(|version| is_strict(version)).find(|version| *version != package.version);
+    let is_other = |version: &String| !is_same_but_for_v(version, &package.version);
+    let other = versions.filter(|version| is_strict(version)).find(is_other);
     let mut found = verify(package, config, other.as_deref());
     found.extend(verify_annotations(package, &manifest.annotations));
     found
+}
+
+/// Whether two versions differ by no more than a `v` before one of them, as mirrors write tags.
+fn is_same_but_for_v(tag: &str, version: &str) -> bool {
+    tag == version || version.strip_prefix('v') == Some(tag) || tag.strip_prefix('v') == Some(version)
 }
 
 /// What a manifest refers to has to be there.
