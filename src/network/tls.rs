@@ -138,8 +138,7 @@ fn verifier(trust: Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Serv
     match trust {
         Trust::Anything => Ok(Arc::new(Unverified(Arc::clone(provider)))),
         Trust::System => {
-            let inner = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
-                .map_err(|why| format!("the certificates of the system: {why}"))?;
+            let inner = System { provider: Arc::clone(provider), inner: OnceLock::new() };
             Ok(Arc::new(OrAnchor { inner: Arc::new(inner), anchors: OnceLock::new() }))
         }
         Trust::SystemAnd(others) => {
@@ -247,6 +246,62 @@ fn is_about_the_issuer(error: &Error) -> bool {
 impl fmt::Debug for OrAnchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OrAnchor")
+    }
+}
+
+/// Trusts what the system trusts. Its certificates are read when the first server shows one: there may be none, in an
+/// image from scratch, and plain HTTP needs none.
+struct System {
+    provider: Arc<CryptoProvider>,
+    inner: OnceLock<Option<rustls_platform_verifier::Verifier>>,
+}
+
+impl ServerCertVerifier for System {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let read = || rustls_platform_verifier::Verifier::new(Arc::clone(&self.provider)).ok();
+        match self.inner.get_or_init(read) {
+            Some(inner) => {
+                inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("System")
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -285,6 +286,79 @@ fn credentials_are_found_as_in_oras() {
         }
     }
     assert!(questions.len() > 500 && differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// What a helper answers, as a script of the shell.
+const HELPERS: [&str; 20] = [
+    r#"echo '{"ServerURL":"x","Username":"ann","Secret":"abc"}'"#,
+    r#"cat >/dev/null; echo '{"Username":"ann","Secret":"a:b"}'"#,
+    r#"echo '{"username":"ann","secret":"abc"}'"#,
+    r#"echo noise >&2; echo '{"Username":"ann","Secret":"abc"}'"#,
+    r#"echo '{"Username":"ann","Secret":"abc","Other":[1]}'; exit 0"#,
+    r#"printf '{"Username":"ann","Secret":"abc"}'"#,
+    r#"echo '{"Username":"ann","Secret":"abc"}'; exit 1"#,
+    "echo credentials not found in native keychain; exit 1",
+    "printf 'credentials not found in native keychain'; exit 1",
+    "echo credentials not found in native keychain >&2; exit 1",
+    "echo the keychain is locked; exit 1",
+    "exit 1",
+    "exit 0",
+    "echo '{}'",
+    "echo '[]'",
+    "echo 'not JSON'",
+    r#"echo '{"Username":"","Secret":""}'"#,
+    r#"echo '{"Username":5,"Secret":"abc"}'"#,
+    r#"echo '{"Username":"ann"'"#,
+    "kill -9 $$",
+];
+
+#[test]
+fn helpers_are_understood_as_in_oras() {
+    let config = r#"{"credsStore":"oracle"}"#;
+    let questions: Vec<Value> = HELPERS
+        .iter()
+        .map(|helper| json!({"kind": "credentials", "config": config, "host": "r.example", "helper": helper}))
+        .collect();
+    let Some(answers) = ask(&questions) else { return };
+    let registry = Hostile::start(|asked, _| match asked.header("authorization") {
+        Some(_) => Reply::ok("application/json", r#"{"tags":[]}"#),
+        None => Reply::new(401).header("WWW-Authenticate", "Basic realm=\"x\""),
+    });
+    let mut differences = Vec::new();
+    for (script, answer) in HELPERS.iter().zip(&answers) {
+        let charthouse = super::Charthouse::new();
+        fs::create_dir(charthouse.path(".docker")).expect("a folder");
+        fs::write(charthouse.path(".docker/config.json"), config).expect("a file");
+        let program = charthouse.path("docker-credential-oracle");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it may be run");
+        let before = registry.asked().len();
+        let reference = format!("oci://{}/team/app", registry.host());
+        let mut command = charthouse.command(&["resolve", &reference, "--plain-http"]);
+        let path = format!("{}:{}", charthouse.home().display(), std::env::var("PATH").unwrap_or_default());
+        let output = command.env("PATH", path).output().expect("it runs");
+        let sent = registry
+            .asked()
+            .split_off(before)
+            .iter()
+            .find_map(|one| one.header("authorization").map(str::to_owned));
+        let warned =
+            String::from_utf8_lossy(&output.stderr).contains("warning: docker-credential-oracle get");
+        let ours = if warned { "an error".to_owned() } else { sent.unwrap_or_else(|| "nothing".to_owned()) };
+        let text = |name: &str| answer[name].as_str().unwrap_or_default();
+        let go = match (answer["error"].is_null(), text("username")) {
+            (false, _) => "an error".to_owned(),
+            (true, "") => "nothing".to_owned(),
+            (true, username) => {
+                let credentials = Credentials::of_password(username.to_owned(), text("password").to_owned());
+                credentials.basic().expect("a header").to_str().expect("text").to_owned()
+            }
+        };
+        if ours != go {
+            differences.push(format!("{script}: ours {ours}, Go {go} {}", answer["error"]));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 fn told(password: Option<(&str, &str)>, refresh: Option<&str>, bearer: Option<&str>) -> String {
