@@ -125,12 +125,13 @@ struct Explained {
 fn failed(error: reqwest::Error, way: Option<String>) -> ConnectorError {
     let is_timeout = error.is_timeout();
     let fault = network::tls_error(&error).and_then(network::certificate_fault);
+    let fault = fault.map(|fault| format!("{fault} (ca_file= in storage.url names certificates to trust)"));
     let way = way.map(|proxy| format!("through {proxy}"));
     let source = error.without_url();
     let error: BoxError = match (way, fault) {
         (None, None) => source.into(),
         (Some(way), None) => Explained { known: way, source: Some(source) }.into(),
-        (None, Some(fault)) => Explained { known: fault.to_owned(), source: None }.into(),
+        (None, Some(fault)) => Explained { known: fault, source: None }.into(),
         (Some(way), Some(fault)) => Explained { known: format!("{way}: {fault}"), source: None }.into(),
     };
     if is_timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }

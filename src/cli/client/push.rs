@@ -3,12 +3,14 @@
 use std::env;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 
 use super::output::{Output, note};
 use super::progress::progress;
 use super::session::Connection;
+use crate::cli::told;
 use crate::client::{ClientError, Place, Prepared, Pushed};
 
 /// Charts on their way at once; each sends up to three blobs at a time.
@@ -93,28 +95,19 @@ impl Failures {
         self.0.push((package.to_owned(), error));
     }
 
+    /// Tells each, and ends with one error for all. Of one package alone, its error is enough.
     fn ended(mut self, packages: usize, pushed: usize) -> anyhow::Result<()> {
-        match (self.0.pop(), self.0.len()) {
-            (None, _) => Ok(()),
-            (Some((_, error)), 0) if packages == 1 => Err(error.into()),
-            (Some(last), _) => {
-                for (package, error) in self.0.iter().chain([&last]) {
-                    note(&format!("error: {package}: {}", told(error)));
-                }
-                let left = packages - pushed;
-                Err(anyhow::anyhow!("{left} of {packages} packages were not pushed"))
-            }
+        if self.0.is_empty() {
+            return Ok(());
         }
+        if packages == 1
+            && let Some((_, error)) = self.0.pop()
+        {
+            return Err(error.into());
+        }
+        for (package, error) in self.0 {
+            note(&format!("error: {package}: {}", told(&error.into())));
+        }
+        Err(anyhow!("{} of {packages} packages were not pushed", packages - pushed))
     }
-}
-
-/// The error and its causes.
-fn told(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.extend([": ", &cause.to_string()]);
-        next = cause.source();
-    }
-    text
 }
