@@ -130,6 +130,9 @@ fn a_self_signed_certificate_is_its_own_authority() {
     let ca_file = ca_file.to_str().unwrap();
     for host in ["127.0.0.1", "localhost"] {
         let charthouse = Charthouse::new();
+        let marked = [b"\xef\xbb\xbf", &fs::read(ca_file).unwrap()[..]].concat();
+        fs::write(charthouse.path("marked.pem"), marked).unwrap();
+        let ca_file = if host == "localhost" { "marked.pem" } else { ca_file };
         let reference = format!("oci://{host}:{}/team/app:1.0.0", address.port());
         charthouse.bare(&["pull", &reference, "--ca-file", ca_file]).succeeds();
         assert_eq!(fs::read(charthouse.path("app-1.0.0.tgz")).unwrap(), PACKAGE);
@@ -241,7 +244,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
         ),
         ("self-signed.pem", Some("other-name.pem"), "its certificate is not trusted"),
         ("other-name.pem", Some("other-name.pem"), "its certificate is for another name"),
-        ("expired.pem", Some("expired.pem"), "its certificate has expired"),
+        ("expired.pem", Some("expired.pem"), "its certificate has expired; renew it\n"),
     ] {
         let address = behind_tls(shown, &registry);
         let trusted = trusted.map(fixture);

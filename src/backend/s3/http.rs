@@ -124,8 +124,11 @@ struct Explained {
 /// What failed is told by the caller, without the URL.
 fn failed(error: reqwest::Error, way: Option<String>) -> ConnectorError {
     let is_timeout = error.is_timeout();
-    let fault = network::tls_error(&error).and_then(network::certificate_fault);
-    let fault = fault.map(|fault| format!("{fault} (ca_file= in storage.url names certificates to trust)"));
+    let fault = network::tls_error(&error).and_then(network::certificate_fault).map(|fault| {
+        let hint =
+            if fault.is_untrusted { " (ca_file= in storage.url names certificates to trust)" } else { "" };
+        format!("{}{hint}", fault.text)
+    });
     let way = way.map(|proxy| format!("through {proxy}"));
     let source = error.without_url();
     let error: BoxError = match (way, fault) {

@@ -66,12 +66,13 @@ impl Push {
                     }
                     pushed.push(one);
                 }
-                // The others would end alike.
-                Err(error @ (ClientError::Connection { .. } | ClientError::Certificate { .. })) => {
+                Err(error) => {
+                    let is_for_all = is_for_all(&error);
                     failures.add(package, error);
-                    break;
+                    if is_for_all {
+                        break;
+                    }
                 }
-                Err(error) => failures.add(package, error),
             }
         }
         if self.output.is_json() {
@@ -84,6 +85,12 @@ impl Push {
 fn text(pushed: &Pushed) -> String {
     let what = if pushed.skipped { "Exists already" } else { "Pushed" };
     format!("{what}: {}\nDigest: {}\n", &pushed.reference["oci://".len()..], pushed.digest)
+}
+
+/// Whether every other package would end alike: nobody answers, or not to us.
+fn is_for_all(error: &ClientError) -> bool {
+    let is_silent = matches!(error, ClientError::Connection { .. } | ClientError::Certificate { .. });
+    is_silent || error.status().is_some_and(|status| status.as_u16() == 401)
 }
 
 /// The packages that were not pushed: each is told when all others are done.
