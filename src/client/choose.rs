@@ -193,7 +193,10 @@ async fn by_constraint(
     }
     let why = match passed_over.len() {
         0 => newest.unwrap_or_else(|| "; it has no version at all".to_owned()),
-        _ => format!("; {} passed over: not a chart", enumeration(&passed_over)),
+        count => {
+            let more = if count == MAX_CANDIDATES { "; name a version to look further" } else { "" };
+            format!("; {} passed over: not a chart{more}", enumeration(&passed_over))
+        }
     };
     Err(ClientError::Unfit(format!("{chart} has no version that satisfies `{text}`{why}")))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::network;
+use crate::network::{self, CertificateFault};
 use crate::oci::Digest;
 
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,8 @@ pub enum ClientError {
     #[error("no answer to {what}")]
     Connection { what: String, source: reqwest::Error },
     /// The server's certificate was refused: nothing was sent.
-    #[error("no answer to {what}: {fault} (--ca-file names certificates to trust)")]
-    Certificate { what: String, fault: &'static str },
+    #[error("no answer to {what}: {}{}", .fault.text, if .fault.is_untrusted { " (--ca-file names certificates to trust)" } else { "" })]
+    Certificate { what: String, fault: CertificateFault },
     /// The registry did what no registry may do; nothing was written and no credential was sent.
     #[error("refused: {0}")]
     Refused(String),

@@ -4,4 +4,4 @@ mod proxy;
 mod tls;
 
 pub use proxy::{Proxy, ProxyRules, ProxyVariables, Route};
-pub use tls::{Identity, Trust, certificate_fault, certificates, client_config, tls_error};
+pub use tls::{CertificateFault, Identity, Trust, certificate_fault, certificates, client_config, tls_error};

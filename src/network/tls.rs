@@ -35,6 +35,8 @@ pub struct Identity(Arc<CertifiedKey>);
 /// # Errors
 /// What is wrong, when one cannot be read or there is none.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    // A byte order mark would hide the first line.
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem);
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let read = read.map_err(|_| "its PEM is malformed".to_owned())?;
     if read.is_empty() { Err("no certificate in PEM stands in it".to_owned()) } else { Ok(read) }
@@ -45,6 +47,7 @@ impl Identity {
     /// shown as it is: the server decides on it.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain = certificates(chain).map_err(|why| format!("the certificate: {why}"))?;
+        let key = key.strip_prefix(b"\xef\xbb\xbf").unwrap_or(key);
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| "the key: no unencrypted private key in PEM stands in it".to_owned())?;
         let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(|_| {
@@ -90,31 +93,44 @@ pub fn client_config(trust: Trust, identity: Option<Identity>) -> Result<ClientC
     Ok(config)
 }
 
-/// Returns what is wrong with a certificate that was refused, in words.
-pub fn certificate_fault(error: &Error) -> Option<&'static str> {
+/// Why a server's certificate was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateFault {
+    /// In words: `its certificate ...`.
+    pub text: &'static str,
+    /// Whether it is enough to trust that certificate, or the authority that signed it.
+    pub is_untrusted: bool,
+}
+
+/// Returns what is wrong with a certificate, if that was the reason.
+pub fn certificate_fault(error: &Error) -> Option<CertificateFault> {
     use CertificateError::{
-        Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
-        NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+        BadEncoding, Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
+        NotValidForNameContext, NotValidYet, NotValidYetContext, Other, UnknownIssuer,
     };
     let Error::InvalidCertificate(fault) = error else { return None };
-    Some(match fault {
-        UnknownIssuer => "its certificate is not trusted: no trusted authority has signed it",
-        Expired | ExpiredContext { .. } => "its certificate has expired; renew it",
+    let untrusted = |text| Some(CertificateFault { text, is_untrusted: true });
+    let invalid = |text| Some(CertificateFault { text, is_untrusted: false });
+    match fault {
+        UnknownIssuer => untrusted("its certificate is not trusted: no trusted authority has signed it"),
+        Other(why) if why.to_string().contains("CaUsedAsEndEntity") => untrusted(
+            "its certificate is not trusted: it is an authority's own, which has to be trusted itself",
+        ),
+        Expired | ExpiredContext { .. } => invalid("its certificate has expired; renew it"),
         NotValidYet | NotValidYetContext { .. } => {
-            "its certificate is not valid yet; look at the clocks of both machines"
+            invalid("its certificate is not valid yet; look at the clocks of both machines")
         }
         NotValidForName | NotValidForNameContext { .. } => {
-            "its certificate is for another name; it needs this one as a subject alternative name"
+            invalid("its certificate is for another name; it needs this one as a subject alternative name")
         }
-        InvalidPurpose | InvalidPurposeContext { .. } => "its certificate is not one for servers",
-        CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
-            "its certificate is not trusted: it is an authority's own, which has to be trusted itself"
+        InvalidPurpose | InvalidPurposeContext { .. } => {
+            invalid("its certificate is not one for servers; issue it for server authentication")
         }
-        CertificateError::BadEncoding | CertificateError::Other(_) => {
-            "its certificate has a form that is not supported; it has to be of X.509 version 3"
+        BadEncoding | Other(_) => {
+            invalid("its certificate has a form that is not supported; it has to be of X.509 version 3")
         }
-        _ => "its certificate is not accepted",
-    })
+        _ => invalid("its certificate is not accepted"),
+    }
 }
 
 /// Returns what TLS objected to, if it was TLS.
@@ -138,8 +154,7 @@ fn verifier(trust: Trust, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Serv
     match trust {
         Trust::Anything => Ok(Arc::new(Unverified(Arc::clone(provider)))),
         Trust::System => {
-            let inner = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
-                .map_err(|why| format!("the certificates of the system: {why}"))?;
+            let inner = System { provider: Arc::clone(provider), inner: OnceLock::new() };
             Ok(Arc::new(OrAnchor { inner: Arc::new(inner), anchors: OnceLock::new() }))
         }
         Trust::SystemAnd(others) => {
@@ -247,6 +262,62 @@ fn is_about_the_issuer(error: &Error) -> bool {
 impl fmt::Debug for OrAnchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OrAnchor")
+    }
+}
+
+/// Trusts what the system trusts. Its certificates are read when the first server shows one: there may be none, in an
+/// image from scratch, and plain HTTP needs none.
+struct System {
+    provider: Arc<CryptoProvider>,
+    inner: OnceLock<Option<rustls_platform_verifier::Verifier>>,
+}
+
+impl ServerCertVerifier for System {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let read = || rustls_platform_verifier::Verifier::new(Arc::clone(&self.provider)).ok();
+        match self.inner.get_or_init(read) {
+            Some(inner) => {
+                inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("System")
     }
 }
 

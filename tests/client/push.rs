@@ -7,6 +7,7 @@ use crate::clients::helm::Helm;
 use crate::clients::helm_metadata;
 use crate::clients::with_each_helm;
 use crate::support::charts::{pack, pack_sources, root};
+use crate::support::hostile_registry::{Hostile, Reply};
 use crate::support::server::Server;
 
 const FIXTURES: [&str; 10] = [
@@ -169,6 +170,13 @@ fn a_registry_that_does_not_answer_is_asked_for_one_package_only() {
     let said = charthouse.run(&arguments).fails();
     assert!(said.contains("6 of 6 packages were not pushed"), "{said}");
     assert_eq!(said.matches("no answer to").count(), 1, "{said}");
+    let registry = Hostile::start(|_, _| Reply::new(401).header("WWW-Authenticate", "Basic realm=\"x\""));
+    let namespace = format!("oci://{}/team", registry.host());
+    let last = arguments.len() - 1;
+    arguments[last] = &namespace;
+    let said = charthouse.run(&arguments).fails();
+    assert!(said.contains("6 of 6 packages were not pushed"), "{said}");
+    assert_eq!(said.matches("401").count(), 1, "{said}");
 }
 
 fn what_is_there_may_be_passed_over(registry: &Any) {

@@ -1,6 +1,7 @@
 //! TLS: whom the client trusts, and what it says of those that it does not.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -129,6 +130,9 @@ fn a_self_signed_certificate_is_its_own_authority() {
     let ca_file = ca_file.to_str().unwrap();
     for host in ["127.0.0.1", "localhost"] {
         let charthouse = Charthouse::new();
+        let marked = [b"\xef\xbb\xbf", &fs::read(ca_file).unwrap()[..]].concat();
+        fs::write(charthouse.path("marked.pem"), marked).unwrap();
+        let ca_file = if host == "localhost" { "marked.pem" } else { ca_file };
         let reference = format!("oci://{host}:{}/team/app:1.0.0", address.port());
         charthouse.bare(&["pull", &reference, "--ca-file", ca_file]).succeeds();
         assert_eq!(fs::read(charthouse.path("app-1.0.0.tgz")).unwrap(), PACKAGE);
@@ -157,6 +161,78 @@ fn a_certificate_of_any_version_is_shown_to_a_server_that_asks() {
     }
 }
 
+/// A proxy that connects everybody to `target`, whatever was asked for; what was asked is kept.
+fn proxy_to(target: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let asked = Arc::clone(&asked);
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    (&stream).read_exact(&mut byte).expect("a head");
+                    head.push(byte[0]);
+                }
+                let head = String::from_utf8(head).expect("text");
+                asked
+                    .lock()
+                    .expect("what was asked")
+                    .push(head.lines().next().unwrap_or_default().to_owned());
+                (&stream).write_all(b"HTTP/1.1 200 Connected\r\n\r\n").expect("an answer");
+                let target = std::net::TcpStream::connect(target).expect("the target");
+                let (back, forth) = (stream.try_clone().unwrap(), target.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut &forth, &mut &back));
+                let _ = std::io::copy(&mut &stream, &mut &target);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_tunnel_of_a_proxy_ends_at_the_registry_that_was_named() {
+    let registry = registry();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let proxy = proxy_to(behind_tls("other-name.pem", &registry), Arc::clone(&asked));
+    let ca_file = fixture("other-name.pem");
+    let url = format!("http://{proxy}");
+    let pull = |host: &str| {
+        let charthouse = Charthouse::new();
+        let reference = format!("oci://{host}/team/app:1.0.0");
+        let mut command = charthouse.command(&["pull", &reference, "--ca-file", ca_file.to_str().unwrap()]);
+        command.env("HTTPS_PROXY", &url).output().unwrap()
+    };
+    let good = pull("registry.example:5000");
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    assert_eq!(asked.lock().unwrap()[0], "CONNECT registry.example:5000 HTTP/1.1");
+    let other = pull("other.example");
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(
+        said.contains(&format!(
+            "through the proxy {url} of HTTPS_PROXY: its certificate is for another name"
+        )),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_system_without_certificates_still_speaks_plain_http() {
+    let registry = registry();
+    let reference = format!("oci://{}/team/app:1.0.0", registry.host());
+    let secure = format!("oci://{}/team/app:1.0.0", behind_tls("self-signed.pem", &registry));
+    for (reference, more, expected) in
+        [(reference, &["--plain-http"][..], ""), (secure, &[], "its certificate is not trusted")]
+    {
+        let charthouse = Charthouse::new();
+        let mut command = charthouse.command(&[&["pull", &reference], more].concat());
+        let output = command.env("SSL_CERT_FILE", "none").env("SSL_CERT_DIR", "none").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(expected) && output.status.success() == expected.is_empty(), "{said}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_certificate_is_told() {
     let registry = registry();
@@ -168,7 +244,7 @@ fn what_is_wrong_with_a_certificate_is_told() {
         ),
         ("self-signed.pem", Some("other-name.pem"), "its certificate is not trusted"),
         ("other-name.pem", Some("other-name.pem"), "its certificate is for another name"),
-        ("expired.pem", Some("expired.pem"), "its certificate has expired"),
+        ("expired.pem", Some("expired.pem"), "its certificate has expired; renew it\n"),
     ] {
         let address = behind_tls(shown, &registry);
         let trusted = trusted.map(fixture);

@@ -32,6 +32,8 @@ type question struct {
 
 	Config string `json:"config"`
 	Host   string `json:"host"`
+	// A script for the program docker-credential-oracle.
+	Helper string `json:"helper"`
 
 	Header string `json:"header"`
 	Reply  string `json:"reply"`
@@ -107,6 +109,15 @@ func credential(asked question) (answer, error) {
 	path := filepath.Join(folder, "config.json")
 	if err := os.WriteFile(path, []byte(asked.Config), 0o600); err != nil {
 		return nil, err
+	}
+	if asked.Helper != "" {
+		script := "#!/bin/sh\n" + asked.Helper + "\n"
+		if err := os.WriteFile(filepath.Join(folder, "docker-credential-oracle"), []byte(script), 0o755); err != nil {
+			return nil, err
+		}
+		before := os.Getenv("PATH")
+		os.Setenv("PATH", folder+":"+before)
+		defer os.Setenv("PATH", before)
 	}
 	store, err := credentials.NewStore(path, credentials.StoreOptions{AllowPlaintextPut: true})
 	if err != nil {

@@ -124,13 +124,17 @@ struct Explained {
 /// What failed is told by the caller, without the URL.
 fn failed(error: reqwest::Error, way: Option<String>) -> ConnectorError {
     let is_timeout = error.is_timeout();
-    let fault = network::tls_error(&error).and_then(network::certificate_fault);
+    let fault = network::tls_error(&error).and_then(network::certificate_fault).map(|fault| {
+        let hint =
+            if fault.is_untrusted { " (ca_file= in storage.url names certificates to trust)" } else { "" };
+        format!("{}{hint}", fault.text)
+    });
     let way = way.map(|proxy| format!("through {proxy}"));
     let source = error.without_url();
     let error: BoxError = match (way, fault) {
         (None, None) => source.into(),
         (Some(way), None) => Explained { known: way, source: Some(source) }.into(),
-        (None, Some(fault)) => Explained { known: fault.to_owned(), source: None }.into(),
+        (None, Some(fault)) => Explained { known: fault, source: None }.into(),
         (Some(way), Some(fault)) => Explained { known: format!("{way}: {fault}"), source: None }.into(),
     };
     if is_timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }

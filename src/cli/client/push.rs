@@ -3,12 +3,14 @@
 use std::env;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 
 use super::output::{Output, note};
 use super::progress::progress;
 use super::session::Connection;
+use crate::cli::told;
 use crate::client::{ClientError, Place, Prepared, Pushed};
 
 /// Charts on their way at once; each sends up to three blobs at a time.
@@ -64,12 +66,13 @@ impl Push {
                     }
                     pushed.push(one);
                 }
-                // The others would end alike.
-                Err(error @ (ClientError::Connection { .. } | ClientError::Certificate { .. })) => {
+                Err(error) => {
+                    let is_for_all = is_for_all(&error);
                     failures.add(package, error);
-                    break;
+                    if is_for_all {
+                        break;
+                    }
                 }
-                Err(error) => failures.add(package, error),
             }
         }
         if self.output.is_json() {
@@ -84,6 +87,12 @@ fn text(pushed: &Pushed) -> String {
     format!("{what}: {}\nDigest: {}\n", &pushed.reference["oci://".len()..], pushed.digest)
 }
 
+/// Whether every other package would end alike: nobody answers, or not to us.
+fn is_for_all(error: &ClientError) -> bool {
+    let is_silent = matches!(error, ClientError::Connection { .. } | ClientError::Certificate { .. });
+    is_silent || error.status().is_some_and(|status| status.as_u16() == 401)
+}
+
 /// The packages that were not pushed: each is told when all others are done.
 #[derive(Default)]
 struct Failures(Vec<(String, ClientError)>);
@@ -93,28 +102,19 @@ impl Failures {
         self.0.push((package.to_owned(), error));
     }
 
+    /// Tells each, and ends with one error for all. Of one package alone, its error is enough.
     fn ended(mut self, packages: usize, pushed: usize) -> anyhow::Result<()> {
-        match (self.0.pop(), self.0.len()) {
-            (None, _) => Ok(()),
-            (Some((_, error)), 0) if packages == 1 => Err(error.into()),
-            (Some(last), _) => {
-                for (package, error) in self.0.iter().chain([&last]) {
-                    note(&format!("error: {package}: {}", told(error)));
-                }
-                let left = packages - pushed;
-                Err(anyhow::anyhow!("{left} of {packages} packages were not pushed"))
-            }
+        if self.0.is_empty() {
+            return Ok(());
         }
+        if packages == 1
+            && let Some((_, error)) = self.0.pop()
+        {
+            return Err(error.into());
+        }
+        for (package, error) in self.0 {
+            note(&format!("error: {package}: {}", told(&error.into())));
+        }
+        Err(anyhow!("{} of {packages} packages were not pushed", packages - pushed))
     }
-}
-
-/// The error and its causes.
-fn told(error: &ClientError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.extend([": ", &cause.to_string()]);
-        next = cause.source();
-    }
-    text
 }

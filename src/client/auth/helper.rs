@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::credentials::Credentials;
 use crate::client::answer::harmless;
@@ -19,18 +20,21 @@ const MAX_REASON: usize = 200;
 
 /// Asks `docker-credential-HELPER` for the credentials of `server`; `None` when it has none.
 pub fn get(helper: &str, server: &str) -> Result<Option<Credentials>, ClientError> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     #[serde(rename_all = "PascalCase", default)]
-    #[derive(Default)]
     struct Reply {
+        #[serde(alias = "username")]
         username: String,
+        #[serde(alias = "secret")]
         secret: String,
     }
     let Some(reply) = run(helper, "get", server)? else { return Ok(None) };
     let wrong = |_| {
         ClientError::Credentials(format!("docker-credential-{helper} get answered something that is no JSON"))
     };
-    let Reply { username, secret } = serde_json::from_slice(&reply).map_err(wrong)?;
+    // An object first: an array would be taken for the fields in their order.
+    let fields: Map<String, Value> = serde_json::from_slice(&reply).map_err(wrong)?;
+    let Reply { username, secret } = Reply::deserialize(Value::Object(fields)).map_err(wrong)?;
     Ok(match (username.as_str(), secret.as_str()) {
         ("", "") => None,
         ("<token>", _) => Some(Credentials { refresh: Some(secret), ..Credentials::default() }),

@@ -97,7 +97,10 @@ fn read(what: &str, body: &[u8]) -> Result<Token, ClientError> {
         expires_in: Value,
     }
     let wrong = |why: &str| ClientError::Refused(format!("{what} was answered with {why}"));
-    let reply: Reply = serde_json::from_slice(body).map_err(|_| wrong("something that is no token reply"))?;
+    // An array would be taken for the fields in their order.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let reply = serde_json::from_slice(body).ok().filter(|_: &Reply| is_object);
+    let reply = reply.ok_or_else(|| wrong("something that is no token reply"))?;
     let given = [reply.access_token, reply.token].into_iter().flatten().find(|token| !token.is_empty());
     let token = given.ok_or_else(|| wrong("no token"))?;
     let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
@@ -218,7 +221,7 @@ mod tests {
             let body = format!(r#"{{"token":"t","expires_in":{expires_in},"issued_at":5}}"#);
             assert_eq!(read("x", body.as_bytes()).unwrap().good_for.as_secs(), seconds, "{expires_in}");
         }
-        for body in ["{}", "[]", "", r#"{"token":"a\nb"}"#] {
+        for body in ["{}", "[]", r#"["t"]"#, "", r#"{"token":"a\nb"}"#] {
             assert!(read("GET x", body.as_bytes()).is_err(), "{body}");
         }
     }
