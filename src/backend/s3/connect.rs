@@ -15,6 +15,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::credentials;
+
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(2);
 /// A connection that was idle for longer is not used again: the service may be closing it.
@@ -66,6 +68,9 @@ pub async fn client(options: &Options) -> Result<Client, String> {
     let shared = shared.load().await;
     if shared.region().is_none() {
         return Err("no region: add region=NAME to the storage URL, or set AWS_REGION".to_owned());
+    }
+    if let Some(provider) = shared.credentials_provider() {
+        credentials::check(&provider).await?;
     }
     let mut settings = Builder::from(&shared)
         .force_path_style(options.path_style)
