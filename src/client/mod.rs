@@ -20,6 +20,7 @@ mod reference;
 mod registry;
 mod show;
 mod transport;
+mod untagged;
 mod verify;
 
 pub use auth::{Credentials, Stores};
@@ -34,4 +35,5 @@ pub use reference::{ChartReference, Host, Place, Repository};
 pub use registry::Registry;
 pub use show::{Change, Difference, Documents, differences, documents};
 pub use transport::{Options, Transport};
+pub use untagged::{Untagged, untagged};
 pub use verify::Verified;

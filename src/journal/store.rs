@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::{StreamExt, stream};
 use imbl::OrdMap;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
@@ -26,6 +27,8 @@ use crate::oci::{Namespace, RepositoryName};
 /// What an entry of a state (a tag, a manifest, a blob that is held) takes in memory, in bytes, about.
 const ENTRY: u64 = 400;
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How many checkpoints are written at once at the end.
+const CHECKPOINTS_AT_ONCE: usize = 16;
 /// The pause before a marker is sent again.
 const MARKER_PAUSE: Duration = Duration::from_millis(200);
 const QUIET: Duration = Duration::from_secs(10);
@@ -171,8 +174,25 @@ impl Journals {
         self.namespaces.load().values().filter(|driver| driver.is_loaded()).count()
     }
 
-    /// Writes the checkpoints that make the next start quick.
-    pub async fn shutdown(&self) {
+    /// Writes the checkpoints without which the next load of a namespace would read many commits, for no longer than
+    /// `within`: they are only a cache.
+    pub async fn shutdown(&self, within: Duration) {
+        let mut due = self.drivers();
+        due.retain(|driver| driver.tail().commits > CHECKPOINT_QUIET);
+        // Those that save most come first.
+        due.sort_by_key(|driver| std::cmp::Reverse(driver.tail().commits));
+        let count = due.len();
+        let written = stream::iter(due).for_each_concurrent(CHECKPOINTS_AT_ONCE, Driver::checkpoint);
+        if tokio::time::timeout(within, written).await.is_err() {
+            tracing::warn!(
+                due = count,
+                "not all checkpoints were written in time: the next loads of some namespaces read more commits"
+            );
+        }
+    }
+
+    /// Writes a checkpoint of every namespace that has commits behind its newest one.
+    pub async fn checkpoint_all(&self) {
         for driver in self.drivers() {
             driver.checkpoint().await;
         }

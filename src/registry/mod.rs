@@ -36,6 +36,7 @@ mod vetting;
 mod tests;
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -188,9 +189,14 @@ impl Registry {
         self.journals.stopped().await
     }
 
-    /// Writes what makes the next start quick; the last thing that is done with a registry.
-    pub async fn shutdown(&self) {
-        self.journals.shutdown().await;
+    /// Writes what makes the next start quick, for no longer than `within`; the last thing that is done with a registry.
+    pub async fn shutdown(&self, within: Duration) {
+        self.journals.shutdown(within).await;
+    }
+
+    /// Writes a checkpoint of every namespace that changed since its newest one.
+    pub async fn checkpoint_all(&self) {
+        self.journals.checkpoint_all().await;
     }
 
     async fn propose(&self, namespace: &Namespace, change: Change, who: &Actor) -> Result<Outcome, Error> {

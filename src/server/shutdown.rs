@@ -9,6 +9,9 @@ use tracing::info;
 
 use super::listener::RunningServer;
 
+/// The part of `server.shutdown_timeout` that the last checkpoints may take, after the requests.
+const CHECKPOINTS_PART: u32 = 4;
+
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
     terminate: Signal,
@@ -45,9 +48,10 @@ pub(super) async fn until_signalled(server: &mut RunningServer, mut signals: Sig
         }
     }
     server.stop(true);
+    let checkpoints = server.services().limits.drain / CHECKPOINTS_PART;
     let drained = async {
         server.ended().await.context("the listener failed while draining")?;
-        registry.shutdown().await;
+        registry.shutdown(checkpoints).await;
         Ok(())
     };
     tokio::select! {

@@ -63,7 +63,7 @@ fn write_store(store: &Path) {
         content::charts(writer).await;
         content::images(writer).await;
         // Of all namespaces that are there so far.
-        writer.journals.shutdown().await;
+        writer.journals.checkpoint_all().await;
     });
     clock.pass(DAY * 28);
     let mut erased = (0, 0, 0);
@@ -219,7 +219,7 @@ async fn states(tree: &Tree) -> BTreeMap<String, String> {
     for namespace in NAMESPACES {
         journals.current(&namespace_of(namespace)).await.expect("a journal that can be read");
     }
-    journals.shutdown().await;
+    journals.checkpoint_all().await;
     let mut states = BTreeMap::new();
     for namespace in NAMESPACES {
         let prefix = keys::checkpoints(&namespace_of(namespace), keys::FOLD_VERSION);

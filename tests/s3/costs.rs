@@ -62,7 +62,7 @@ async fn fill(store: &Arc<dyn Backend>) {
     let journals = Journals::open(store.clone(), clock, Options::default()).await.unwrap();
     tag(&journals, 0).await;
     join_all((1..TAGS).map(|n| tag(&journals, n))).await;
-    journals.shutdown().await;
+    journals.checkpoint_all().await;
 }
 
 async fn tag(journals: &Journals, n: usize) {

@@ -167,7 +167,7 @@ impl TestServer {
     pub async fn write_checkpoints(&self) {
         let registry = Arc::clone(&self.registry);
         let storage = self.storage.as_ref().expect("it runs until it is stopped");
-        storage.spawn(async move { registry.shutdown().await }).await.expect("no panic");
+        storage.spawn(async move { registry.checkpoint_all().await }).await.expect("no panic");
     }
 
     /// The folder of a server over one.

@@ -188,12 +188,39 @@ async fn after_a_shutdown_the_next_load_takes_few_requests() {
     let store = store();
     let (journals, _) = open(&store, u64::MAX).await;
     push_all(&journals, 0..50).await;
-    journals.shutdown().await;
+    journals.checkpoint_all().await;
     let (next, _) = open(&store, u64::MAX).await;
     store.reset_counts();
     assert_eq!(next.current(&team()).await.unwrap().unwrap().entries, 50);
     let requests = store.counts().total();
     assert!(requests <= 8, "{requests} requests");
+}
+
+#[tokio::test]
+async fn a_shutdown_writes_checkpoints_only_where_they_save_more_than_32_commits() {
+    let store = store();
+    let (journals, _) = open(&store, u64::MAX).await;
+    push_all(&journals, 0..32).await;
+    journals.shutdown(Duration::from_secs(60)).await;
+    assert!(checkpoints(&store).await.is_empty());
+    push_all(&journals, 32..33).await;
+    journals.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(checkpoints(&store).await, [33]);
+    // Nothing was written since.
+    store.reset_counts();
+    journals.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(store.counts().total(), 0);
+}
+
+/// What is not written is folded from the journal at the next start.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_store_that_hangs() {
+    let store = store();
+    let (journals, _) = open(&store, u64::MAX).await;
+    push_all(&journals, 0..40).await;
+    journals.shutdown(Duration::ZERO).await;
+    let (next, _) = open(&store, u64::MAX).await;
+    assert_eq!(next.current(&team()).await.unwrap().unwrap().entries, 40);
 }
 
 #[tokio::test]
@@ -218,7 +245,7 @@ async fn only_the_two_newest_checkpoints_are_kept() {
     let (journals, _) = open(&store, u64::MAX).await;
     for n in 0..4 {
         push(&journals, n).await.unwrap();
-        journals.shutdown().await;
+        journals.checkpoint_all().await;
     }
     assert_eq!(checkpoints(&store).await, [4, 3]);
 }

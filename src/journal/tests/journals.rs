@@ -63,7 +63,7 @@ async fn what_was_pushed_is_there_for_another_replica_and_after_a_restart() {
         let missing = first.propose(&team(), propose(manifest("m", &["nowhere"], "1.0.0"))).await;
         assert!(matches!(missing, Err(ProposeError::Refused(Refusal::ReferenceUnknown(_)))), "{missing:?}");
         first.propose(&team(), propose(manifest("m", &["layer"], "1.0.0"))).await.unwrap();
-        first.shutdown().await;
+        first.checkpoint_all().await;
 
         let state = other.current(&team()).await.unwrap().unwrap();
         let tag = state.tag(&app(), &Tag::parse("1.0.0").unwrap()).unwrap();

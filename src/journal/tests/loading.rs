@@ -85,7 +85,7 @@ impl Store {
         for seq in 1..=HEAD {
             push(&journals, "team/app", seq).await.unwrap();
             if checkpoints.contains(&seq) {
-                journals.shutdown().await;
+                journals.checkpoint_all().await;
             }
         }
         for seq in 1..=HEAD {

@@ -56,7 +56,7 @@ impl Source {
         source.propose(&repository, blob(&repository, Digest::sha256(&mixed), body)).await;
         source.put_manifest(&repository, "large", &[long], noise(7, 1_200), true).await;
 
-        source.journals.shutdown().await;
+        source.journals.checkpoint_all().await;
         let leftovers = [
             keys::upload_state(&team(), Uuid::nil(), 1),
             keys::data(&team(), SystemClock::default().uuid(crate::clock::Timestamp::default())),
