@@ -126,7 +126,12 @@ fn config_print_shows_values_and_origins_and_is_a_configuration_again() {
 #[test]
 fn a_storage_that_cannot_be_opened_is_told_by_the_setting_to_change() {
     let serve = |storage: &str| {
-        let variables = [("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/nonexistent")];
+        let variables = [
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/nonexistent"),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ];
         let output = with_variables(&["serve", "--listen", "127.0.0.1:0", "--storage", storage], &variables);
         assert_eq!(code(&output), 1);
         stderr(&output)

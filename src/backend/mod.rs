@@ -132,6 +132,11 @@ impl BackendError {
     pub fn is_definite(&self) -> bool {
         !matches!(self, Self::Unavailable(_))
     }
+
+    /// Whether waiting may help: silence and refused connections pass, what no store is does not become one.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.kind() != io::ErrorKind::InvalidData)
+    }
 }
 
 /// The name of an object: `/`-separated components of `A-Z a-z 0-9 . _ - !`, none of them empty, `.` or `..`,

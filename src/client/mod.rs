@@ -21,6 +21,7 @@ mod registry;
 mod show;
 pub mod text;
 mod transport;
+mod untagged;
 mod verify;
 
 pub use auth::{Credentials, Source, Stores};
@@ -35,4 +36,5 @@ pub use reference::{ChartReference, Host, Place, Repository};
 pub use registry::Registry;
 pub use show::{Change, Difference, Documents, differences, documents};
 pub use transport::{Options, Transport};
+pub use untagged::{Untagged, untagged};
 pub use verify::Verified;

@@ -78,6 +78,11 @@ pub enum OpenError {
     )]
     Damaged(String),
     #[error(
+        "what answers at the address of the store is a web page or another service, no store: look at storage.url; \
+         nothing was changed"
+    )]
+    NoStore,
+    #[error(
         "the store has format {0}, this version of charthouse reads format {FORMAT}: use a newer version"
     )]
     Format(u32),
@@ -187,6 +192,9 @@ impl Layout {
     /// # Errors
     /// Bytes that are not what was written, another format, and a store that asks for newer writers.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, OpenError> {
+        if bytes.trim_ascii_start().first() == Some(&b'<') {
+            return Err(OpenError::NoStore);
+        }
         let Envelope { format, min_writer, sha256 } = serde_json::from_slice(bytes)?;
         if let Some(digest) = sha256
             && sealed_part(bytes).is_none_or(|sealed| Digest::sha256(sealed) != digest)

@@ -67,13 +67,17 @@ async fn open_journals(
     clock: &Arc<dyn Clock>,
     options: journal::Options,
 ) -> Result<Arc<Journals>, OpenError> {
-    let started = clock.monotonic();
+    let (started, mut told) = (clock.monotonic(), String::new());
     loop {
         match Journals::open(Arc::clone(backend), Arc::clone(clock), options.clone()).await {
             Err(OpenError::Backend(error))
-                if !error.is_definite() && clock.monotonic() < started + STORE_STARTS =>
+                if error.may_pass() && clock.monotonic() < started + STORE_STARTS =>
             {
-                tracing::warn!(%error, "the store does not answer yet");
+                let error = error.to_string();
+                if error != told {
+                    tracing::warn!(error, "the store does not answer yet");
+                    told = error;
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             opened => return opened,

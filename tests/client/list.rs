@@ -1,6 +1,8 @@
 //! `list` and `search`, over charthouse's API or the catalog of any registry.
 
 use super::{Any, Charthouse, with_each_registry};
+use crate::support::app::{Kind, TestServer};
+use crate::support::artifact::{image, index};
 use crate::support::charts::pack;
 use crate::support::distribution::Distribution;
 
@@ -131,4 +133,25 @@ fn charthouses_own_api_is_asked_where_it_is_there() {
     assert_eq!(names(&["list", &format!("{place}/team")]), ["a", "b"]);
     assert_eq!(names(&["search", &place, "two", "words"]), ["c"]);
     assert!(registry.lines().iter().all(|line| line.contains("/-/api/v1/")), "{:?}", registry.lines());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn manifests_without_tags_are_listed() {
+    let server = TestServer::start(Kind::Memory).await;
+    let image = image("untagged");
+    server.push_image("team/app", &image.manifest.digest, &image).await;
+    let index = index(&[&image.manifest]);
+    server.push_manifest("team/app", &index.digest, &index).await;
+    let place = format!("oci://{}/team/app", server.addr);
+    let listed = tokio::task::spawn_blocking(move || {
+        let charthouse = Charthouse::new();
+        let table = charthouse.run(&["list", "--untagged", &place]).succeeds();
+        let missing = charthouse.run(&["list", "--untagged", &format!("{place}x")]).fails();
+        (charthouse.json(&["list", "--untagged", &place]), table, missing)
+    });
+    let (listed, table, missing) = listed.await.unwrap();
+    let of = |digest: &str| listed.as_array().unwrap().iter().find(|one| one["digest"] == digest).unwrap();
+    assert_eq!(of(&image.manifest.digest)["listedBy"][0], *index.digest);
+    assert!(table.starts_with("DIGEST") && table.contains(&index.digest), "{table}");
+    assert!(missing.contains("no such repository"), "{missing}");
 }

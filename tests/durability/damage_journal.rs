@@ -200,8 +200,15 @@ fn start(folder: &Path) -> Server {
     Server::start(&[&storage[..], NEXT_START].concat())
 }
 
-/// Charts in three namespaces; the first release of `team`.
+/// Charts in three namespaces; the first release of `team`. That one has so many commits that a clean stop writes a
+/// checkpoint of it.
 async fn fill(server: &Server) -> Release {
+    for n in 0..30 {
+        let blob = Blob::new(format!("blob {n}"));
+        let target = format!("/v2/team/app/blobs/uploads/?digest={}", blob.digest);
+        let pushed = send(server.address(), &Request::post(target).body(blob.bytes)).await.unwrap();
+        assert_status(&pushed, 201);
+    }
     for repository in ["team/app", "other/app", "team/sub/app"] {
         for version in ["1.0.0", "1.1.0", "1.2.0"] {
             push(server, repository, version).await;

@@ -42,6 +42,32 @@ async fn a_signal_cuts_no_request_and_ends_with_success() {
     }
 }
 
+/// A server that serves many namespaces writes nothing for each of them when it ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_with_many_namespaces_takes_no_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::over(folder.path());
+    let mut connection = Connection::open(server.address()).await.unwrap();
+    let blob = Blob::new(noise("one for all", 100));
+    let target = |n: usize| format!("/v2/team-{n}/app/blobs/uploads/?digest={}", blob.digest);
+    for n in 0..300 {
+        let request = Request::post(target(n)).body(blob.bytes.clone());
+        assert_status(&connection.exchange(&request.bytes(), "POST").await.unwrap(), 201);
+    }
+    drop(connection);
+    let begun = Instant::now();
+    server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    let has_checkpoint = |n: usize| folder.path().join(format!("ns/team-{n}/_checkpoint")).exists();
+    assert!(!(0..300).any(has_checkpoint), "one commit is read as quickly as a checkpoint");
+    let server = Server::over(folder.path());
+    for n in [0, 150, 299] {
+        let head = Request::head(blob_path(&format!("team-{n}/app"), &blob.digest));
+        assert_status(&crate::support::http::send(server.address(), &head).await.unwrap(), 200);
+    }
+    server.stop();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
     for (first, second) in

@@ -23,7 +23,7 @@ async fn who_may_push_to_a_fresh_namespace_gets_an_empty_index_of_it() {
                 assert_eq!(head.header(header), reply.header(header), "{namespace}");
             }
             // The next one is another one.
-            server.push_version(&format!("{namespace}/next").trim_start_matches('/'), "1.0.0").await;
+            server.push_version(format!("{namespace}/next").trim_start_matches('/'), "1.0.0").await;
             let next = server.get(index_path(namespace)).await;
             assert_ne!(next.header("etag"), reply.header("etag"));
             let index = Index::read(&next.body);

@@ -8,3 +8,4 @@ mod outage;
 mod probe;
 mod single;
 mod soak;
+mod start;

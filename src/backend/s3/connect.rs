@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{
     StalledStreamProtectionConfig,
 };
 
-use super::http;
+use super::{credentials, http};
 use crate::network::ProxyVariables;
 
 /// The region of services that have none.
@@ -54,6 +54,9 @@ pub async fn client(options: &Options) -> Result<Client, String> {
     let shared = shared.load().await;
     if shared.region().is_none() {
         return Err("no region: add region=NAME to the storage URL, or set AWS_REGION".to_owned());
+    }
+    if let Some(provider) = shared.credentials_provider() {
+        credentials::check(&provider).await?;
     }
     let mut settings = Builder::from(&shared)
         .force_path_style(options.path_style)

@@ -41,8 +41,9 @@ impl Failure {
     ) -> Self {
         let code = error.code().unwrap_or_default();
         match status {
+            None => Self::Unknown(unanswered(error)),
             // A success that broke off or makes no sense is none, and no refusal either.
-            None | Some(200..=299) => Self::Unknown(io::Error::other(causes(error))),
+            Some(200..=299) => Self::Unknown(io::Error::other(deepest(error).to_string())),
             Some(status) => Self::of_answer(status, code, answered(error, status, code), about),
         }
     }
@@ -66,8 +67,15 @@ impl Failure {
             (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded") => {
                 Self::Final(BackendError::Full(error()))
             }
+            // A service has a code for everything; the SDK has one for an empty 404.
+            (404, "" | "NotFound") => Self::Unknown(misplaced(format!(
+                "{told} (no S3 service answers there: look at the endpoint in storage.url)"
+            ))),
+            (300..=399, "") => Self::Final(BackendError::Denied(format!(
+                "{told} (the endpoint in storage.url sends elsewhere: name that address, with https if it wants it)"
+            ))),
             (501, _) => Self::Final(BackendError::Denied(advised(code, told))),
-            (400, "RequestTimeout" | "ExpiredToken") | (404 | 408 | 500.., "") | (500.., _) => {
+            (400, "RequestTimeout" | "ExpiredToken") | (408 | 500.., "") | (500.., _) => {
                 Self::Unknown(error())
             }
             _ => Self::Final(BackendError::Denied(advised(code, told))),
@@ -110,15 +118,42 @@ fn answered<E: Refusal>(error: &SdkError<E, HttpResponse>, status: u16, code: &s
     }
 }
 
-/// The error and what it came from: the SDK's own words are `dispatch failure`.
-fn causes(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        told.extend([": ", &cause.to_string()]);
-        next = cause.source();
+/// What is known when nothing was answered: the cause at the bottom, because what is above it are the SDK's own words.
+fn unanswered<E: Refusal>(error: &SdkError<E, HttpResponse>) -> io::Error {
+    match of_tls(error) {
+        Some(rustls::Error::InvalidMessage(message)) => misplaced(format!(
+            "{message:?} in answer to TLS (no TLS is spoken there: is the endpoint in storage.url an http:// address?)"
+        )),
+        Some(told @ rustls::Error::InvalidCertificate(_)) => {
+            misplaced(format!("{told} (name the certificate of its authority in ca_file of storage.url)"))
+        }
+        _ => io::Error::other(deepest(error).to_string()),
     }
-    told
+}
+
+/// An error of what cannot be an S3 service: waiting does not mend it.
+fn misplaced(told: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, told)
+}
+
+fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error, what it came from, and so on. An error of I/O shows what it wraps to no `source`.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 /// What the operator can do about a refusal.
@@ -164,7 +199,7 @@ mod tests {
         let table = [
             (412, "PreconditionFailed", "taken"), (412, "", "taken"),
             (409, "ConditionalRequestConflict", "refused"), (409, "OperationAborted", "refused"),
-            (404, "NoSuchKey", "absent"), (404, "NoSuchBucket", "denied"), (404, "", "unknown"),
+            (404, "NoSuchKey", "absent"), (404, "NoSuchBucket", "denied"), (404, "", "unknown"), (404, "NotFound", "unknown"), (302, "", "denied"),
             (416, "InvalidRange", "past the end"), (429, "", "refused"),
             (503, "SlowDown", "refused"), (503, "SlowDownWrite", "refused"), (503, "ServiceUnavailable", "unknown"),
             (503, "", "unknown"), (500, "InternalError", "unknown"), (502, "", "unknown"), (504, "", "unknown"),

@@ -5,6 +5,7 @@
 mod attempts;
 mod body;
 mod connect;
+mod credentials;
 mod error;
 mod http;
 mod list;

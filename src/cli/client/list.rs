@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::output::{Output, table};
 use super::session::Connection;
-use crate::client::{self, Listed, Place};
+use crate::client::{self, Listed, Place, Repository, Untagged};
 
 #[derive(Args)]
 pub struct List {
@@ -15,6 +15,9 @@ pub struct List {
     connection: Connection,
     #[command(flatten)]
     output: Output,
+    /// The manifests of oci://HOST/NAMESPACE/NAME that no tag points to, and what lists them (charthouse only)
+    #[arg(long)]
+    untagged: bool,
 }
 
 #[derive(Args)]
@@ -35,6 +38,11 @@ impl List {
     pub async fn run(self) -> anyhow::Result<()> {
         let place = Place::parse(&self.place)?;
         let session = self.connection.open()?;
+        if self.untagged {
+            let repository = Repository::parse(&place.namespace)?;
+            let found = client::untagged(&*session.registry(&place.host)?, &repository).await?;
+            return self.output.write(&found, |found| untagged_table(found));
+        }
         let listed = client::list(&*session.registry(&place.host)?, &place).await?;
         self.output.write(&listed, |listed| text(listed))
     }
@@ -47,6 +55,17 @@ impl Search {
         let found = client::search(&*session.registry(&place.host)?, &place, &self.query.join(" ")).await?;
         self.output.write(&found, |found| text(found))
     }
+}
+
+fn untagged_table(manifests: &[Untagged]) -> String {
+    let rows: Vec<[String; 4]> = manifests
+        .iter()
+        .map(|one| {
+            let kind = one.artifact_type.as_ref().unwrap_or(&one.media_type).clone();
+            [one.digest.clone(), one.pushed.clone(), kind, one.listed_by.join(" ")]
+        })
+        .collect();
+    table(["DIGEST", "PUSHED", "TYPE", "LISTED BY"], &rows)
 }
 
 fn text(charts: &[Listed]) -> String {
