@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::printable::cleaned;
 use super::{chart_yaml, version, yaml};
-use crate::oci::InvalidJson;
 use crate::oci::json::{self, Object};
+use crate::oci::{InvalidJson, json_fault};
 
 /// Metadata of more bytes than this is not listed; it rides in a line of the journal.
 pub const MAX_METADATA: usize = 128 * 1024;
@@ -137,7 +137,7 @@ pub enum InvalidMetadata {
 impl InvalidMetadata {
     /// A message quotes at most 200 bytes of a document.
     pub(super) fn field(error: serde_json::Error) -> Self {
-        Self::Field(shortened(error.to_string()))
+        Self::Field(shortened(json_fault(&error)))
     }
 }
 

@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use tracing::info;
 
 use crate::config::{self, ConfigError, Loaded, Value as _};
+use crate::network::without_number;
 use crate::telemetry::{COMMIT, VERSION};
 use crate::{server, telemetry};
 
@@ -127,7 +128,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>() || error.is::<storage::Unfit>() || client::is_usage(error)
 }
 
-/// The error and its causes, but those whose words stand in it already.
+/// The error and its causes, without the numbers of the operating system, but those whose words stand in it already.
 fn told(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -135,7 +136,8 @@ fn told(error: &anyhow::Error) -> String {
             text.extend([": ", &cause]);
         }
     }
-    text
+    // An I/O error has a number for the program.
+    text.lines().map(without_number).collect::<Vec<_>>().join("\n")
 }
 
 fn run(command: Command) -> anyhow::Result<()> {

@@ -56,7 +56,7 @@ pub async fn body(what: &str, response: Response, limit: u64) -> Result<Bytes, C
 }
 
 pub fn cut(what: &str, why: reqwest::Error) -> ClientError {
-    ClientError::Connection { what: format!("{what}, or only a part"), source: why.without_url() }
+    ClientError::Connection { what: format!("{what}, or only a part"), error: why.without_url() }
 }
 
 async fn beginning(response: Response, limit: u64) -> Vec<u8> {

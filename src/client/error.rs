@@ -19,8 +19,8 @@ pub enum ClientError {
     #[error("{0}")]
     Answer(Box<Answer>),
     /// No whole answer came.
-    #[error("no answer to {what}")]
-    Connection { what: String, source: reqwest::Error },
+    #[error("no answer to {what}: {}", network::failure_reason(.error))]
+    Connection { what: String, error: reqwest::Error },
     /// The server's certificate was refused: nothing was sent.
     #[error("no answer to {what}: {}{}", .fault.text, if .fault.is_untrusted { " (--ca-file names certificates to trust)" } else { "" })]
     Certificate { what: String, fault: CertificateFault },
@@ -121,8 +121,8 @@ impl ClientError {
                 status => status.is_server_error(),
             },
             // A certificate does not become good by asking again.
-            Self::Connection { source, .. } => {
-                !source.is_builder() && network::tls_error(source).is_none() && !is_refused_by_proxy(source)
+            Self::Connection { error, .. } => {
+                !error.is_builder() && network::tls_error(error).is_none() && !is_refused_by_proxy(error)
             }
             _ => false,
         }

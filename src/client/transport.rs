@@ -97,7 +97,7 @@ impl Transport {
             .http1_only()
             .proxy(Proxy::custom(through))
             .tls_backend_preconfigured(tls);
-        let failed = |source| ClientError::Connection { what: "the set-up of HTTP".to_owned(), source };
+        let failed = |error| ClientError::Connection { what: "the set-up of HTTP".to_owned(), error };
         Ok(Self { http: http.build().map_err(failed)?, proxies, clock })
     }
 
@@ -163,11 +163,11 @@ impl Transport {
                     // TLS was answered with something that is no TLS.
                     Some(rustls::Error::InvalidMessage(_)) => {
                         let what = format!("{what}, which seems to speak plain HTTP (--plain-http)");
-                        ClientError::Connection { what, source: why.without_url() }
+                        ClientError::Connection { what, error: why.without_url() }
                     }
                     tls => match tls.and_then(certificate_fault) {
                         Some(fault) => ClientError::Certificate { what, fault },
-                        None => ClientError::Connection { what, source: why.without_url() },
+                        None => ClientError::Connection { what, error: why.without_url() },
                     },
                 })
             }

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::json_fault::json_fault;
+
 /// Objects and arrays may be nested this deep.
 pub const MAX_DEPTH: usize = 32;
 
@@ -47,7 +49,7 @@ pub fn check(bytes: &[u8], fields: &[&str]) -> Result<(), InvalidJson> {
     Value { depth: 0, fields, keys_left: &Cell::new(MAX_KEYS) }
         .deserialize(&mut parser)
         .and_then(|()| parser.end())
-        .map_err(|error| InvalidJson(error.to_string()))?;
+        .map_err(|error| InvalidJson(json_fault(&error)))?;
     match longest_number(bytes) {
         0..=MAX_NUMBER => Ok(()),
         _ => Err(InvalidJson(format!("a number has more than {MAX_NUMBER} characters"))),

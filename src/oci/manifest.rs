@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::descriptor::{Descriptor, null_as_empty};
 use super::digest::Digest;
 use super::json::{self, InvalidJson, Object};
+use super::json_fault::json_fault;
 use super::media_type::{DOCKER_LIST, DOCKER_MANIFEST, MediaType, OCI_INDEX, OCI_MANIFEST};
 
 /// Clients refuse a manifest that is larger.
@@ -70,7 +71,7 @@ const MAX_QUOTED: usize = 300;
 
 impl ManifestError {
     fn field(error: serde_json::Error) -> Self {
-        let mut message = error.to_string();
+        let mut message = json_fault(&error);
         message.truncate(message.floor_char_boundary(MAX_QUOTED));
         Self::Field(message)
     }

@@ -11,6 +11,7 @@ mod digest;
 mod error;
 mod hasher;
 pub mod json;
+mod json_fault;
 mod manifest;
 mod media_type;
 mod name;
@@ -28,6 +29,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use error::{ErrorCode, error_body};
 pub use hasher::Hasher;
 pub use json::InvalidJson;
+pub use json_fault::json_fault;
 pub use manifest::{Kind, MAX_MANIFEST_BYTES, MAX_REFERENCES, Manifest, ManifestError};
 pub use media_type::{
     ARTIFACT_HUB_CONFIG, ARTIFACT_HUB_LAYER, DOCKER_LIST, DOCKER_MANIFEST, HELM_CHART, HELM_CHART_LEGACY,

@@ -6,7 +6,9 @@ use std::io;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::http::NoAnswer;
 use crate::backend::{BackendError, Key};
+use crate::network::failure_reason;
 
 /// The error of an operation, as the SDK has one for each.
 pub trait Refusal: ProvideErrorMetadata + Error + Send + Sync + 'static {}
@@ -118,16 +120,13 @@ fn answered<E: Refusal>(error: &SdkError<E, HttpResponse>, status: u16, code: &s
     }
 }
 
-/// What is known when nothing was answered: the cause at the bottom, because what is above it are the SDK's own words.
+/// Why nothing was answered: what is above the cause are the SDK's own words.
 fn unanswered<E: Refusal>(error: &SdkError<E, HttpResponse>) -> io::Error {
-    match of_tls(error) {
-        Some(rustls::Error::InvalidMessage(message)) => misplaced(format!(
-            "{message:?} in answer to TLS (no TLS is spoken there: is the endpoint in storage.url an http:// address?)"
-        )),
-        Some(told @ rustls::Error::InvalidCertificate(_)) => {
-            misplaced(format!("{told} (name the certificate of its authority in ca_file of storage.url)"))
-        }
-        _ => io::Error::other(deepest(error).to_string()),
+    let known = causes(error).find_map(|cause| cause.downcast_ref::<NoAnswer>());
+    match known {
+        Some(known) if known.may_pass => io::Error::other(known.to_string()),
+        Some(known) => misplaced(known.to_string()),
+        None => io::Error::other(failure_reason(error)),
     }
 }
 
@@ -138,10 +137,6 @@ fn misplaced(told: String) -> io::Error {
 
 fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
-}
-
-fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// An error, what it came from, and so on. An error of I/O shows what it wraps to no `source`.

@@ -112,31 +112,27 @@ impl HttpConnector for Http {
     }
 }
 
-/// A request that had no answer, with what this program knows about it.
+/// Why a request had no answer, in the words of this program.
 #[derive(Debug, thiserror::Error)]
-#[error("{known}")]
-struct Explained {
-    known: String,
-    /// Nothing more is said about a certificate: the words of the library are for those who know it.
-    source: Option<reqwest::Error>,
+#[error("{reason}")]
+pub struct NoAnswer {
+    reason: String,
+    /// Whether asking again later may bring an answer: it will not where TLS fails.
+    pub may_pass: bool,
 }
 
 /// What failed is told by the caller, without the URL.
 fn failed(error: reqwest::Error, way: Option<String>) -> ConnectorError {
     let is_timeout = error.is_timeout();
-    let fault = network::tls_error(&error).and_then(network::certificate_fault).map(|fault| {
-        let hint =
-            if fault.is_untrusted { " (ca_file= in storage.url names certificates to trust)" } else { "" };
-        format!("{}{hint}", fault.text)
-    });
-    let way = way.map(|proxy| format!("through {proxy}"));
-    let source = error.without_url();
-    let error: BoxError = match (way, fault) {
-        (None, None) => source.into(),
-        (Some(way), None) => Explained { known: way, source: Some(source) }.into(),
-        (None, Some(fault)) => Explained { known: fault, source: None }.into(),
-        (Some(way), Some(fault)) => Explained { known: format!("{way}: {fault}"), source: None }.into(),
+    let tls = network::tls_error(&error);
+    let hint = match tls.and_then(network::certificate_fault) {
+        Some(fault) if fault.is_untrusted => " (ca_file= in storage.url names certificates to trust)",
+        None if tls.is_some() => " (the endpoint in storage.url may have to begin with http://)",
+        _ => "",
     };
+    let way = way.map(|proxy| format!("through {proxy}: ")).unwrap_or_default();
+    let reason = format!("{way}{}{hint}", network::failure_reason(&error));
+    let error: BoxError = NoAnswer { reason, may_pass: tls.is_none() }.into();
     if is_timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
 }
 

@@ -58,7 +58,7 @@ async fn nobody_at_the_endpoint_is_told_soon() {
         let error = outcome.unwrap_err();
         let told = error.to_string().to_lowercase();
         assert!(
-            matches!(error, BackendError::Unavailable(_)) && told.contains("connection refused"),
+            matches!(error, BackendError::Unavailable(_)) && told.contains("the connection was refused"),
             "{told}"
         );
     }
