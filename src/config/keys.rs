@@ -75,7 +75,9 @@ pub const KEYS: &[Key] = keys! {
     /// can reach is refused unless auth.anonymous is set.
     "server.listen" server.listen, "--listen";
     /// How clients reach this server, like https://charts.example.com; unset: as listened on. Absolute URLs in
-    /// answers begin with it, because the Host header of a request is not trusted; web pages of its origin may write.
+    /// answers begin with it, because the Host header of a request is not trusted; web pages of its origin may write. Its
+    /// path, as in https://example.com/charts, is one that a proxy takes off: an index tells it to `helm cm-push`. OCI
+    /// clients need `/v2/` at the root.
     "server.external_url" server.external_url;
     /// Proxies whose X-Forwarded-For is believed: IP addresses, or ranges like 10.0.0.0/8.
     "server.trusted_proxies" server.trusted_proxies;
