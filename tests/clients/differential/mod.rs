@@ -194,6 +194,8 @@ impl Servers {
             return Err(format!("taken here alone\n here {here:?}\n distribution {elsewhere:?}"));
         }
         match ours.map_err(|refusal| refusal.to_string()) {
+            // A name that no repository can have.
+            Ok(_) if elsewhere[0].error.contains("invalid reference") && uploaded >= 400 => Ok(()),
             Ok(config) => Err(format!("read, but Helm fails: {:?}\n {config}", elsewhere[0].error)),
             Err(refusal) if elsewhere[0].error.is_empty() && !is_documented(&refusal) => {
                 Err(format!("refused: {refusal}"))
