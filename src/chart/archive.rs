@@ -216,6 +216,11 @@ impl Package {
         scan::package(&mut input, limits, &|_| false)
     }
 
+    /// Reads the metadata of a package that `read` refuses, if it has one Chart.yaml in one folder that can be read.
+    pub fn metadata_alone(mut input: impl Read, limits: &Limits) -> Option<Metadata> {
+        scan::metadata_alone(&mut input, limits)
+    }
+
     /// The content of a file that was kept, without a byte order mark.
     pub fn content(&self, path: &str) -> Option<&[u8]> {
         self.contents.get(path).map(Vec::as_slice)

@@ -324,23 +324,23 @@ mod tests {
         let long = "k".repeat(1_000);
         let cases = [
             (String::new(), "JSON"),
-            ("[]".to_owned(), "expected an object"),
-            (r#"["app"]"#.to_owned(), "expected an object"),
+            ("[]".to_owned(), "where an object is expected"),
+            (r#"["app"]"#.to_owned(), "where an object is expected"),
             (r#"{"name":"app","version":"1.0.0","name":"b"}"#.to_owned(), "twice"),
             (json!({"version": "1.0.0"}).to_string(), "name"),
             (with("name", json!(null)), "name"),
             (with("version", json!(null)), "version"),
-            (with("version", json!(1.1)), "expected a string"),
+            (with("version", json!(1.1)), "where a text is expected"),
             (with("version", json!("latest")), "\"latest\""),
             (with("type", json!("plugin")), "type"),
-            (with("deprecated", json!("yes")), "expected a boolean"),
-            (with("maintainers", json!([null])), "expected an object"),
-            (with("maintainers", json!([["A"]])), "expected an object"),
-            (with("dependencies", json!([null])), "expected an object"),
+            (with("deprecated", json!("yes")), "where `true` or `false` is expected"),
+            (with("maintainers", json!([null])), "where an object is expected"),
+            (with("maintainers", json!([["A"]])), "where an object is expected"),
+            (with("dependencies", json!([null])), "where an object is expected"),
             (with("dependencies", json!([{"alias": "a.b"}])), "alias"),
-            (with("annotations", json!({"a": 1})), "expected a string"),
+            (with("annotations", json!({"a": 1})), "where a text is expected"),
             (with("annotations", json!({long: "v"})), "key"),
-            (with("sources", json!("one")), "expected a sequence"),
+            (with("sources", json!("one")), "where a list is expected"),
         ];
         for (config, expected) in cases {
             let refusal = Metadata::read(config.as_bytes()).expect_err(&config).to_string();

@@ -6,7 +6,7 @@ use serde_json::error::Category;
 pub fn json_fault(error: &serde_json::Error) -> String {
     let said = match error.classify() {
         Category::Eof => "it ends before it is complete".to_owned(),
-        Category::Syntax => "it is not JSON".to_owned(),
+        Category::Syntax => of_syntax(&without_place(error)).to_owned(),
         Category::Data | Category::Io => of_data(&without_place(error)),
     };
     match error.line() {
@@ -23,6 +23,23 @@ fn without_place(error: &serde_json::Error) -> String {
         said.truncate(end);
     }
     said
+}
+
+fn of_syntax(said: &str) -> &str {
+    match said {
+        "trailing comma" | "invalid number" | "number out of range" => said,
+        "trailing characters" => "something follows its end",
+        "key must be a string" => "a key is not in double quotes",
+        "recursion limit exceeded" => "it is nested too deeply",
+        "expected `:`" => "a `:` is missing",
+        "expected `,` or `}`" => "a `,` or `}` is missing",
+        "expected `,` or `]`" => "a `,` or `]` is missing",
+        _ if said.starts_with("control character") => "a text has a control character",
+        _ if said.contains("escape") || said.contains("surrogate") => {
+            "a text has an escape that is no character"
+        }
+        _ => "something stands where a value is expected",
+    }
 }
 
 /// What serde says of a value that is not what a field takes. Other texts are ours.
@@ -89,7 +106,13 @@ mod tests {
         let table = [
             ("", "it ends before it is complete (line 1, column 0)"),
             ("{\"name\":", "it ends before it is complete (line 1, column 8)"),
-            ("{name}", "it is not JSON (line 1, column 2)"),
+            ("{name}", "a key is not in double quotes (line 1, column 2)"),
+            (
+                "{\"name\":\"a\",\"size\":1,\"list\":[],\"map\":{}} 1",
+                "something follows its end (line 1, column 42)",
+            ),
+            ("{\"name\" 1}", "a `:` is missing (line 1, column 9)"),
+            ("{\"list\":[nul]}", "something stands where a value is expected (line 1, column 13)"),
             ("{}", "the field `name` is missing (line 1, column 2)"),
             ("{\"name\":null}", "`null` stands where a text is expected (line 1, column 12)"),
             ("{\"name\":1}", "`1` stands where a text is expected (line 1, column 9)"),

@@ -43,9 +43,15 @@ impl Registry {
     pub async fn publish(self: &Arc<Self>, publish: Publish<'_>, who: &Actor) -> Result<Published, Error> {
         let Publish { namespace, package, provenance, force } = publish;
         let named = Named::of(&package);
-        let inspected =
-            Box::pin(self.inspect(&named.digest, Source::Held(&package))).await?.map_err(Fault::Package)?;
-        let config = Config::of(&inspected.metadata);
+        let inspected = Box::pin(self.inspect(&named.digest, Source::Held(&package))).await?;
+        let config = match inspected {
+            Ok(inspection) => Config::of(&inspection.metadata),
+            // Its faults become warnings when the manifest is judged.
+            Err(invalid) => {
+                let metadata = self.metadata_alone(namespace, &package).await?;
+                Config::of(&metadata.ok_or(Fault::Package(invalid))?)
+            }
+        };
         let repository = namespace
             .repository(&config.name)
             .map_err(|error| Error::ChartName { name: config.name.clone(), error })?;

@@ -94,6 +94,33 @@ async fn a_fault_is_a_warning_where_the_rules_are_lenient() {
         }
         assert_rule(&server.put_release(&format!("prod-{at}/app"), "1.2.3", release).await, rule);
     }
+    let escape = chart_of(&[file(link, "x")]);
+    assert_warned(&server.send(upload("dev/uploaded", &escape)).await, "`..`");
+    assert_eq!(server.index("dev/uploaded").await.versions("app"), ["1.2.3"]);
+    assert_eq!(server.send(upload("prod", &escape)).await.status, 400);
+    let unclear = chart_of(&[file("b/Chart.yaml", "name: b\nversion: 1.0.0\n")]);
+    assert_eq!(server.send(upload("dev/unclear", &unclear)).await.status, 400, "two charts");
+}
+
+/// What no index can list is refused; where the rules are lenient, it is told.
+#[tokio::test]
+async fn metadata_too_large_to_be_listed_is_refused() {
+    let lenient = vec![NamespacePattern::parse("dev/**").unwrap()];
+    let server = TestServer::start_with(Kind::Memory, Policy { lenient, ..Policy::default() }).await;
+    let description = "d".repeat(150_000);
+    let yaml = format!("apiVersion: v2\nname: app\nversion: 1.2.3\ndescription: {description}\n");
+    let config = json!({"apiVersion": "v2", "name": "app", "version": "1.2.3", "description": description});
+    let release = Release::new(&config).package(super::writer::package(&[file("app/Chart.yaml", yaml)]));
+    let reply = server.put_release("prod/app", "1.2.3", &release).await;
+    assert_status(&reply, 400);
+    assert!(reply.text().contains("more than 131072 bytes"), "{}", reply.text());
+    let reply = server.put_release("dev/app", "1.2.3", &release).await;
+    assert_status(&reply, 201);
+    assert!(
+        warnings(&reply).iter().any(|told| told.contains("more than 131072 bytes")),
+        "{:?}",
+        warnings(&reply)
+    );
 }
 
 /// The package of a chart may be larger than what is kept in memory: it is read piece by piece.

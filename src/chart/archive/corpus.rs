@@ -156,6 +156,14 @@ fn headers() -> Vec<Case> {
             }),
             Refused("format"),
         ),
+        (
+            "a long name in no format",
+            chart_of(&[
+                entry(b"././@LongLink", b'L', b"app/y\0", |header| header[257..265].fill(0)),
+                file("app/x", "12345"),
+            ]),
+            Refused("format"),
+        ),
         ("a device of letters", edited(|header| header[329] = b'x'), Refused("device number")),
         (
             "old GNU fields",

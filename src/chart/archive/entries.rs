@@ -240,7 +240,11 @@ fn check(header: &Header) -> Result<(), TarFault> {
     // GNU is to some readers a header of 1979.
     let has_front = bytes[345..500].iter().any(|byte| *byte != 0);
     let is_posix = bytes[257..265] == *b"ustar\x0000" && bytes[508..] != *b"tar\0";
-    if has_front && !is_posix {
+    // Extensions of other formats are files to some readers.
+    let is_extension =
+        matches!(header.entry_type(), EntryType::XHeader | EntryType::XGlobalHeader | EntryType::GNULongName);
+    let is_known = header.as_ustar().is_some() || header.as_gnu().is_some();
+    if (has_front && !is_posix) || (is_extension && !is_known) {
         return Err(TarFault::Format);
     }
     let numbers = [(&old.uid[..], "uid"), (&old.gid[..], "gid"), (&old.mtime[..], "mtime")];

@@ -52,6 +52,28 @@ pub(super) fn package(
     Ok(Package { metadata, files, subcharts, oddities, contents })
 }
 
+/// The metadata of an archive whose other entries may be anything.
+pub(super) fn metadata_alone(input: &mut dyn Read, limits: &Limits) -> Option<Metadata> {
+    let budget = Budget::new(limits.unpacked, limits.entries);
+    let mut archive = tar::Archive::new(Gunzip::new(input, &budget).ok()?);
+    let mut found = None;
+    for entry in archive.entries().ok()? {
+        let mut entry = entry.ok()?;
+        let path = entry.path_bytes().into_owned();
+        let components: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| *part != b".").collect();
+        if !matches!(components[..], [_, b"Chart.yaml"]) {
+            continue;
+        }
+        let mut content = Vec::new();
+        if found.is_some() || !entry.header().entry_type().is_file() {
+            return None;
+        }
+        entry.by_ref().take(limits.file).read_to_end(&mut content).ok()?;
+        found = Some(without_mark(content));
+    }
+    Metadata::from_yaml(&found?, None).ok()
+}
+
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }

@@ -31,6 +31,9 @@ pub(super) enum Content {
     Alias(usize),
 }
 
+/// More would make each tag slow to look up.
+const MAX_TAGS: usize = 32;
+
 const DEFAULT_TAGS: [(&str, &str); 2] = [("!", "!"), ("!!", "tag:yaml.org,2002:")];
 
 /// Parses a text of one document; nothing for a text without one.
@@ -117,6 +120,9 @@ impl Parser<'_> {
                 Kind::Version { .. } => has_version = true,
                 Kind::TagDirective { handle, .. } if self.tags.iter().any(|(known, _)| *known == handle) => {
                     return self.fault("it has two directives %TAG for one handle");
+                }
+                Kind::TagDirective { .. } if self.tags.len() >= MAX_TAGS => {
+                    return self.fault(&format!("it has more than {MAX_TAGS} directives %TAG"));
                 }
                 Kind::TagDirective { handle, prefix } => self.tags.push((handle, prefix)),
                 _ => break,

@@ -41,8 +41,10 @@ fn advice(invalid: &InvalidPackage) -> &'static str {
         | InvalidPackage::TooLarge
         | InvalidPackage::FileTooLarge { .. }
         | InvalidPackage::TooManyEntries
-        | InvalidPackage::TooDeep(_) => "leave out what the chart does not need, with a `.helmignore` file",
-        InvalidPackage::ChartYaml(_) => "correct the Chart.yaml, then pack it again with `helm package`",
+        | InvalidPackage::TooDeep(_) => {
+            "leave out what the chart does not need, with a `.helmignore` file, before you run `helm package`"
+        }
+        InvalidPackage::ChartYaml(_) => "correct it, then pack it again with `helm package`",
         InvalidPackage::Subchart { reason, .. } => advice(reason),
         _ => "pack it again with `helm package`",
     }

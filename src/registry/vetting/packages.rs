@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::Source;
 use crate::chart::Metadata;
 use crate::chart::archive::{InvalidPackage, Limits, Package};
-use crate::oci::Digest;
+use crate::oci::{Digest, Namespace};
 use crate::registry::content::MAX_CACHED;
 use crate::registry::turns::Turns;
 use crate::registry::{BlobReader, Error, Registry};
@@ -69,6 +69,25 @@ impl Registry {
     ) -> Result<Inspected, Error> {
         let read = self.read_to_judge(digest, source);
         self.inspections.known.try_get_with_by_ref(digest, read).await.map_err(|error| (*error).clone())
+    }
+
+    /// The metadata of a package that is refused, where faults are no reason to refuse it.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(in crate::registry) async fn metadata_alone(
+        &self,
+        namespace: &Namespace,
+        package: &Bytes,
+    ) -> Result<Option<Metadata>, Error> {
+        if !self.policy.is_lenient(namespace) {
+            return Ok(None);
+        }
+        let _turn = self.inspections.turns.take().await?;
+        let package = package.clone();
+        let read =
+            tokio::task::spawn_blocking(move || Package::metadata_alone(&package[..], &Limits::default()));
+        read.await.map_err(|_| Error::Panicked)
     }
 
     async fn read_to_judge(
