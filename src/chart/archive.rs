@@ -87,7 +87,7 @@ pub enum Oddity {
         "it has the file {0:?} twice, and readers take the last: give dependencies of one name different folders"
     )]
     Duplicate(String),
-    #[error("its file names have `\\` for `/`")]
+    #[error("its file names have backslashes where slashes belong")]
     Backslashes,
     #[error("its archive does not end with two blocks of zeros")]
     NoEndMarker,

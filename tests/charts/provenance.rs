@@ -103,7 +103,7 @@ async fn a_fault_of_a_signature_is_told_where_the_rules_are_lenient() {
         println!("{what}");
         let namespace = what.replace(' ', "-");
         let reply = server.put_release(&format!("{namespace}/signed"), "1.0.0", &signed(file)).await;
-        assert_warned(&reply, &rule.replace('"', "\\\""));
+        assert_warned(&reply, &rule.replace('"', "'"));
         let told = told(&server, &namespace).await;
         assert_eq!(told["status"], "invalid", "{told}");
         assert!(told["reason"].as_str().is_some_and(|reason| reason.contains(rule)), "{told}");

@@ -49,8 +49,13 @@ fn regctl_lists_copies_and_deletes() {
         regctl.run(&["repo", "ls", &host]).succeeds().lines().map(str::to_owned).collect();
     repositories.sort();
     assert_eq!(repositories, ["mirror/app", "team/app"]);
-    regctl.run(&["tag", "delete", &at("mirror")]).succeeds();
-    assert_eq!(regctl.run(&["tag", "ls", &format!("{host}/mirror/app")]).succeeds().trim(), "");
+    // A channel is a tag that moves; a release keeps its tag.
+    let stable = format!("{host}/mirror/app:stable");
+    regctl.run(&["image", "copy", &at("team"), &stable]).succeeds();
+    regctl.run(&["tag", "delete", &stable]).succeeds();
+    assert_eq!(regctl.run(&["tag", "ls", &format!("{host}/mirror/app")]).succeeds(), "1.2.3\n");
+    let refused = regctl.run(&["tag", "delete", &at("mirror")]).fails();
+    assert!(refused.contains("is released and keeps its content"), "{refused}");
     server.stop();
 }
 

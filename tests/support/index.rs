@@ -241,7 +241,7 @@ mod tests {
         for (what, with) in [
             ("\"v1\"", "\"v2\""),
             ("Z\",\"entries", "\",\"entries"),
-            ("\"entries\"", "\"serverInfo\":{},\"entries\""),
+            ("\"entries\"", "\"server\":{},\"entries\""),
             ("é", "\u{200f}"),
             ("é", "\u{85}"),
             ("é", "\u{7f}"),

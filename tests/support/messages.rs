@@ -41,16 +41,14 @@ const INTERNAL: [&str; 36] = [
     "panicked",
 ];
 
-/// Types of ours and of libraries that are named in `Debug` output.
+/// A type that `Debug` output names, as in `Manifest {`.
 fn names_a_type(text: &str) -> Option<&str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '{' || c == ' '))
-        .find(|piece| piece.ends_with('{') && is_type(piece.trim_end_matches('{').trim_end()))
-}
-
-/// Whether `text` ends with a word like `InvalidName`.
-fn is_type(text: &str) -> bool {
-    let word = text.rsplit(' ').next().unwrap_or_default();
-    word.starts_with(|c: char| c.is_ascii_uppercase()) && word.contains(|c: char| c.is_ascii_lowercase())
+    text.match_indices(" {").map(|(at, _)| &text[..at]).find_map(|before| {
+        let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let is_type = word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.contains(|c: char| c.is_ascii_lowercase());
+        is_type.then_some(word)
+    })
 }
 
 /// Fails when a message, which `origin` gave, has internal words in it. Lines of a log are no messages.
