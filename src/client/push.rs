@@ -26,6 +26,8 @@ use crate::oci::{Digest, MediaType, OCI_MANIFEST, Reference};
 pub struct Prepared {
     pub config: Config,
     pub target: ChartReference,
+    /// The rule that the package breaks. Registries may take it all the same.
+    pub fault: Option<String>,
     config_json: String,
     package: FileSource,
     provenance: Option<Vec<u8>>,
@@ -54,7 +56,8 @@ impl Prepared {
     /// Reads a package and the provenance file beside it.
     pub fn read(path: &Path, place: &Place) -> Result<Self, ClientError> {
         let package = FileSource::of(path)?;
-        let config = Config::of(&files::read_package(path, &|_| false)?.metadata);
+        let (metadata, fault) = files::read_metadata(path)?;
+        let config = Config::of(&metadata);
         let wrong = |why: &dyn std::fmt::Display| ClientError::Package {
             path: path.to_owned(),
             why: why.to_string(),
@@ -70,7 +73,7 @@ impl Prepared {
         let media_type = MediaType::parse(OCI_MANIFEST).map_err(|why| ClientError::Unfit(why.to_string()))?;
         let (config_json, manifest) = (artifact.config, Stored::of(artifact.manifest, media_type));
         let target = ChartReference { host: place.host.clone(), repository, tag: Some(tag), digest: None };
-        Ok(Self { config, target, config_json, package, provenance, manifest })
+        Ok(Self { config, target, fault, config_json, package, provenance, manifest })
     }
 
     /// Uploads what is missing, then tags it. `scratch` is a folder for what has to be looked at when the registry

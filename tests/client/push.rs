@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use flate2::Compression;
+
 use super::{Any, Charthouse, with_each_registry};
 use crate::clients::helm::Helm;
 use crate::clients::helm_metadata;
 use crate::clients::with_each_helm;
-use crate::support::charts::{pack, pack_sources, root};
+use crate::support::charts::{archive, pack, pack_sources, root};
 use crate::support::hostile_registry::{Hostile, Reply};
 use crate::support::server::Server;
 
@@ -154,6 +156,25 @@ fn the_good_ones_of_several_packages_are_pushed_and_each_bad_one_is_named() {
     let said = charthouse.run(&["push", "broken.tgz", &namespace]).fails();
     assert!(said.contains("is not a chart package") && !said.contains("of 1"), "{said}");
     server.stop();
+}
+
+/// As with `helm push`: the registry has the rules, and may be lenient.
+#[test]
+fn what_breaks_a_rule_is_pushed_with_a_warning_and_the_registry_decides() {
+    let charthouse = Charthouse::new();
+    let chart_yaml = &b"apiVersion: v2\nname: app\nversion: 1.0.0\n"[..];
+    let files = [("Chart.yaml", chart_yaml), ("x", b"1"), ("x", b"2")];
+    fs::write(charthouse.path("app-1.0.0.tgz"), archive("app", Compression::fast(), files)).unwrap();
+    let lenient = Server::start_with(&["--storage", "memory:"], &[("CHARTHOUSE_POLICY_LENIENT", "**")]);
+    for (server, is_taken) in [(Server::in_memory(), false), (lenient, true)] {
+        let namespace = format!("oci://{}/team", server.host());
+        let ran = charthouse.bare(&["push", "app-1.0.0.tgz", &namespace, "--plain-http"]);
+        let said = ran.all();
+        assert!(said.contains("twice; the registry decides"), "{said}");
+        assert_eq!(ran.succeeded(), is_taken, "{said}");
+        assert_eq!(said.contains("MANIFEST_INVALID"), !is_taken, "{said}");
+        server.stop();
+    }
 }
 
 #[test]

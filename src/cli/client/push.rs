@@ -44,7 +44,14 @@ impl Push {
         for package in packages {
             let (path, place) = (PathBuf::from(package), place.clone());
             match tokio::task::spawn_blocking(move || Prepared::read(&path, &place)).await? {
-                Ok(one) => prepared.push((package, one)),
+                Ok(one) => {
+                    if let Some(fault) = &one.fault {
+                        note(&format!(
+                            "warning: {package}: {fault}; the registry decides whether it takes it"
+                        ));
+                    }
+                    prepared.push((package, one));
+                }
                 Err(error) => failures.add(package, error),
             }
         }

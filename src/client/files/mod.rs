@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 pub use draft::Draft;
-pub use package::read_package;
+pub use package::{read_metadata, read_package};
 pub use scratch::{Scratch, scratch_folder};
 pub use source::FileSource;
 pub use untar::untar;
