@@ -48,7 +48,7 @@ pub fn without_number(text: &str) -> &str {
 }
 
 /// An error, what it came from, and so on. An I/O error names as its source not what it wraps, but the source of that.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| cause(*error))
 }
 

@@ -4,6 +4,6 @@ mod failure;
 mod proxy;
 mod tls;
 
-pub use failure::{failure_reason, without_number};
+pub use failure::{causes, failure_reason, without_number};
 pub use proxy::{Proxy, ProxyRules, ProxyVariables, Route};
 pub use tls::{CertificateFault, Identity, Trust, certificate_fault, certificates, client_config, tls_error};

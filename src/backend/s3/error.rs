@@ -8,7 +8,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::http::NoAnswer;
 use crate::backend::{BackendError, Key};
-use crate::network::failure_reason;
+use crate::network::{causes, failure_reason};
 
 /// The error of an operation, as the SDK has one for each.
 pub trait Refusal: ProvideErrorMetadata + Error + Send + Sync + 'static {}
@@ -43,9 +43,8 @@ impl Failure {
     ) -> Self {
         let code = error.code().unwrap_or_default();
         match status {
-            None => Self::Unknown(unanswered(error)),
             // A success that broke off or makes no sense is none, and no refusal either.
-            Some(200..=299) => Self::Unknown(io::Error::other(deepest(error).to_string())),
+            None | Some(200..=299) => Self::Unknown(unanswered(error)),
             Some(status) => Self::of_answer(status, code, answered(error, status, code), about),
         }
     }
@@ -133,22 +132,6 @@ fn unanswered<E: Refusal>(error: &SdkError<E, HttpResponse>) -> io::Error {
 /// An error of what cannot be an S3 service: waiting does not mend it.
 fn misplaced(told: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, told)
-}
-
-fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    causes(error).last().unwrap_or(error)
-}
-
-/// An error, what it came from, and so on. An error of I/O shows what it wraps to no `source`.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| cause(*error))
-}
-
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
 }
 
 /// What the operator can do about a refusal.
