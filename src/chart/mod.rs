@@ -24,5 +24,5 @@ pub use index::{Index, Listed, Rank, ServerInfo, entry};
 pub use metadata::{Dependency, ImportValue, InvalidMetadata, MAX_METADATA, Maintainer, Metadata};
 pub use release::{MAX_CONFIG, Release, Unlisted, package_of, provenances_of};
 pub use search::{InvalidTerms, Relevance, Searchable, Terms};
-pub use version::{is_strict, lax, precedence, tag_of_version, version_of_tag};
+pub use version::{is_strict, lax, precedence, respelled, tag_of_version, version_of_tag};
 pub use yaml::to_string as to_harmless_json;

@@ -2,7 +2,7 @@
 
 use super::index::Listed;
 use super::metadata::{InvalidMetadata, Metadata};
-use super::version::{tag_of_version, version_of_tag};
+use super::version::{respelled, tag_of_version};
 use crate::clock::Timestamp;
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, Tag};
 
@@ -74,15 +74,11 @@ impl Release {
         })
     }
 
-    /// The only tag that stands for this version, if there can be one.
-    pub fn tag(&self) -> Option<Tag> {
-        Tag::parse(&tag_of_version(&self.version)).ok()
-    }
-
-    /// Whether `tag` of `repository` stands for this version, so that an index lists it: clients look for a chart and
-    /// a version where their names say.
-    pub fn is_at(&self, repository: &RepositoryName, tag: &Tag) -> bool {
-        *self.name == *repository.base() && *self.version == *version_of_tag(tag.as_str())
+    /// Returns the tags that may stand for this version, so that an index lists it: the one with its exact name, and the one
+    /// that differs by a `v` before it, as mirrors write tags.
+    pub fn tags(&self) -> Vec<Tag> {
+        let exact = tag_of_version(&self.version);
+        [Tag::parse(&exact), Tag::parse(&respelled(&exact))].into_iter().flatten().collect()
     }
 
     /// What an index lists of it, if it has been so since `since`.
@@ -123,19 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_stands_for_the_version_that_helm_reads_in_it() {
-        assert_eq!(release("app", "1.0.0+a", None).tag(), Tag::parse("1.0.0_a").ok());
+    fn a_version_has_its_own_tag_and_that_with_another_v() {
         let cases = [
-            ("team/app", "1.0.0", "app", "1.0.0", true),
-            ("app", "1.0.0_a", "app", "1.0.0+a", true),
-            ("team/app", "1.0.0", "base", "1.0.0", false),
-            ("team/app", "latest", "app", "1.0.0", false),
-            ("team/app", "v1.0.0", "app", "1.0.0", false),
+            ("1.0.0", ["1.0.0", "v1.0.0"]),
+            ("v1.0.0", ["v1.0.0", "1.0.0"]),
+            ("1.0.0+a", ["1.0.0_a", "v1.0.0_a"]),
         ];
-        for (repository, tag, name, version, expected) in cases {
-            let (repository, tag) = (RepositoryName::parse(repository).unwrap(), Tag::parse(tag).unwrap());
-            let stands = release(name, version, None).is_at(&repository, &tag);
-            assert_eq!(stands, expected, "{repository}:{tag} {name} {version}");
+        for (version, expected) in cases {
+            let tags = release("app", version, None).tags();
+            assert_eq!(tags.iter().map(Tag::as_str).collect::<Vec<_>>(), expected, "{version}");
         }
     }
 

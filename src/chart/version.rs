@@ -12,6 +12,11 @@ pub fn version_of_tag(tag: &str) -> String {
     tag.replace('_', "+")
 }
 
+/// Returns a version or tag with a leading `v` if it has none, else without it.
+pub fn respelled(text: &str) -> String {
+    text.strip_prefix('v').map_or_else(|| format!("v{text}"), str::to_owned)
+}
+
 /// The tag that Helm gives to a version: the other way round.
 pub fn tag_of_version(version: &str) -> String {
     version.replace('+', "_")

@@ -3,7 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::overview::Chart;
+use super::overview::{Chart, ListedVersion};
+use super::standing::{self, Releases};
 use super::{Error, Page, Registry};
 use crate::chart::{self, Constraint, Rank, tag_of_version, version_of_tag};
 use crate::journal::{Release, Revision, State};
@@ -31,12 +32,17 @@ pub struct ListedChart {
 /// A version of a chart.
 #[derive(Clone, Debug)]
 pub struct Version {
+    /// The one that stands for it.
+    pub tag: Tag,
     pub release: Release,
     /// Of the manifest that its tag names.
     pub manifest: Digest,
     /// The commit that changed a release of the namespace last.
     pub revision: Revision,
 }
+
+/// Finds the release that a tag means.
+type Finder = for<'a> fn(&'a Releases, &Tag) -> Option<(&'a Tag, &'a Release)>;
 
 impl Registry {
     /// The charts of `namespace` by name, after the repository `page.last`.
@@ -69,28 +75,39 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         page: Page<'_>,
-    ) -> Result<Listing<Release>, Error> {
+    ) -> Result<Listing<ListedVersion>, Error> {
         let last = page.last.map(rank).transpose()?;
         let (_, ListedChart { chart, .. }, revision) = self.chart_and_state(repository).await?;
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let rest = chart.versions.range((after, Bound::Unbounded)).map(|(_, release)| release.clone());
-        let (entries, more) = take(rest, page.limit, |release| release.chart.metadata.len());
+        let rest = chart.versions.range((after, Bound::Unbounded)).map(|(_, version)| version.clone());
+        let (entries, more) = take(rest, page.limit, |version| version.release.chart.metadata.len());
         Ok(Listing { entries, more, revision })
     }
 
-    /// A version of a chart.
+    /// A version of a chart, by its name or by the tag that stands for it.
     ///
     /// # Errors
     /// `ChartUnknown`; `VersionUnknown`.
     pub async fn version(&self, repository: &RepositoryName, version: &Tag) -> Result<Version, Error> {
+        self.version_that(repository, version, standing::named).await
+    }
+
+    /// The version that `find` finds.
+    async fn version_that(
+        &self,
+        repository: &RepositoryName,
+        version: &Tag,
+        find: Finder,
+    ) -> Result<Version, Error> {
         let state = self.journals.current(&repository.namespace()).await?;
         let found = state.as_deref().and_then(|state| state.repository(repository));
         let releases = found.map(|found| &found.releases).filter(|releases| !releases.is_empty());
         let (Some(state), Some(releases)) = (&state, releases) else {
             return Err(Error::ChartUnknown(repository.clone()));
         };
-        let release = releases.get(version);
-        release.and_then(|release| Version::of(state, repository, version, release)).ok_or_else(|| {
+        let found =
+            find(releases, version).and_then(|(tag, release)| Version::of(state, repository, tag, release));
+        found.ok_or_else(|| {
             let version = version_of_tag(version.as_str());
             Error::VersionUnknown { repository: repository.clone(), version }
         })
@@ -115,8 +132,10 @@ impl Registry {
         let exact = Tag::parse(&tag_of_version(constraint)).ok();
         let exact = exact.as_ref().and_then(Rank::of).filter(|rank| chart.versions.contains_key(rank));
         let chosen = exact.or_else(|| parsed.highest(chart.versions.keys(), |rank| rank.version()).cloned());
-        let found =
-            chosen.and_then(|rank| Version::of(&state, repository, rank.tag(), chart.versions.get(&rank)?));
+        let found = chosen.and_then(|rank| chart.versions.get(&rank)).and_then(|listed| {
+            let ListedVersion { tag, release } = listed;
+            Version::of(&state, repository, tag, release)
+        });
         found.ok_or_else(|| {
             let constraint = constraint.to_owned();
             Error::NoVersion { repository: repository.clone(), constraint }
@@ -139,7 +158,7 @@ impl Registry {
         let constraint = constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" });
         if chart::lax(constraint).is_some() {
             let tag = Tag::parse(&tag_of_version(constraint)).map_err(|_| Error::VersionInvalid)?;
-            return self.version(repository, &tag).await;
+            return self.version_that(repository, &tag, standing::tagged).await;
         }
         let parsed = Constraint::parse(constraint)?;
         let state = self.journals.current(&repository.namespace()).await?;
@@ -180,14 +199,14 @@ impl Registry {
 impl Version {
     fn of(state: &State, repository: &RepositoryName, tag: &Tag, release: &Release) -> Option<Self> {
         let manifest = state.tag(repository, tag)?.digest.clone();
-        Some(Self { release: release.clone(), manifest, revision: state.index })
+        Some(Self { tag: tag.clone(), release: release.clone(), manifest, revision: state.index })
     }
 }
 
 impl ListedChart {
     /// In bytes of metadata.
     fn size(&self) -> usize {
-        self.chart.newest.chart.metadata.len()
+        self.chart.newest.release.chart.metadata.len()
     }
 }
 

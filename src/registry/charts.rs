@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::standing::{exact_name, standing};
 use super::{Blob, Error, Registry, file_names};
 use crate::chart::{self, Listed, MAX_CONFIG, Metadata, Unlisted, tag_of_version, version_of_tag};
 use crate::journal::{ChartRecord, Release, State};
@@ -25,8 +26,8 @@ pub(super) struct ReadChart {
     pub config: Result<Metadata, Unlisted>,
     /// What an index lists, if it can.
     pub record: Option<Arc<ChartRecord>>,
-    /// The tag that stands for its version, if there can be one.
-    pub listed: Option<Tag>,
+    /// The tags that may stand for its version.
+    pub listed: Vec<Tag>,
     pub warnings: Vec<String>,
 }
 
@@ -108,27 +109,27 @@ impl Registry {
         let (record, listed) = match listed {
             Ok(release) => {
                 warnings.extend(other_versions(&release, tags));
-                let listed = release.tag().filter(|tag| release.is_at(repository, tag));
+                let listed = release.tags();
                 (Some(Arc::new(record_of(release))), listed)
             }
             Err(unlisted) => {
                 warnings.push(format!("index.yaml does not list this chart: {unlisted}"));
-                (None, None)
+                (None, Vec::new())
             }
         };
         Ok(Some(ReadChart { digest: config.digest.clone(), config: read, record, listed, warnings }))
     }
 }
 
-/// What an index lists of the release of `repository` under `tag`.
+/// What an index lists of the release of `repository` whose version has the exact name `exact`.
 pub(super) fn listed<'a>(
     state: &State,
     repository: &RepositoryName,
-    tag: &Tag,
+    exact: &Tag,
     release: &'a Release,
 ) -> Listed<'a> {
     let ChartRecord { name, version, package, metadata, .. } = &*release.chart;
-    let shares_file = file_names::precursor(state, repository, tag, release).is_some();
+    let shares_file = file_names::precursor(state, repository, exact, release).is_some();
     Listed { name, version, package, metadata, since: release.since, shares_file }
 }
 
@@ -163,8 +164,9 @@ fn find(
 pub(super) fn shared_files(state: &State, repository: &RepositoryName, tags: &[Tag]) -> Vec<String> {
     let releases = state.repository(repository).map(|found| &found.releases);
     let warning = |tag: &Tag| {
-        let release = releases?.get(tag)?;
-        let first = file_names::precursor(state, repository, tag, release)?;
+        let exact = exact_name(tag, releases?.get(tag)?)?;
+        let (_, release) = standing(releases?, &exact).filter(|(standing, _)| *standing == tag)?;
+        let first = file_names::precursor(state, repository, &exact, release)?;
         let (name, version) = (&release.chart.name, &release.chart.version);
         let prefix = ChartFile::package_prefix(&release.chart.package);
         Some(format!(
@@ -189,8 +191,16 @@ fn odd_versions(tags: &[Tag]) -> Vec<String> {
 fn other_versions(release: &chart::Release, tags: &[Tag]) -> Vec<String> {
     let version = |tag: &Tag| version_of_tag(tag.as_str());
     let is_other = |tag: &&Tag| chart::lax(&version(tag)).is_some() && version(tag) != *release.version;
-    let warning = |tag: &Tag| {
-        format!("index.yaml does not list the tag {tag}: the version of the chart is {}", release.version)
+    let (standing, exact) = (release.tags(), tag_of_version(&release.version));
+    let warning = |tag: &Tag| match standing.contains(tag) {
+        true => format!(
+            "the version of the chart is {}, so that index.yaml lists it as that; the tag {tag} stands for it as long as there \
+             is no tag {exact}",
+            release.version
+        ),
+        false => {
+            format!("index.yaml does not list the tag {tag}: the version of the chart is {}", release.version)
+        }
     };
     tags.iter().filter(is_other).map(warning).collect()
 }
@@ -212,6 +222,9 @@ mod tests {
         let release = chart::Release::new(&metadata, Digest::sha256(b""), None).unwrap();
         let other = other_versions(&release, &tags);
         assert_eq!(other.len(), 2, "{other:?}");
-        assert!(other[0].contains("the tag v1.2.3:") && other[1].contains("the tag 1.2.4:"), "{other:?}");
+        assert!(
+            other[0].contains("the tag v1.2.3 stands for it") && other[1].contains("the tag 1.2.4:"),
+            "{other:?}"
+        );
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Which of them has the plain URL follows from the releases alone, so all replicas tell the same.
 
-use crate::chart::tag_of_version;
+use super::standing::standing;
+use crate::chart::{tag_of_version, version_of_tag};
 use crate::journal::{Release, State};
 use crate::oci::{Namespace, RepositoryName, Tag};
 
@@ -11,7 +12,8 @@ use crate::oci::{Namespace, RepositoryName, Tag};
 #[derive(Clone, Debug)]
 pub(super) struct Named<'a> {
     pub repository: RepositoryName,
-    pub tag: Tag,
+    /// The exact name of its version.
+    pub exact: Tag,
     pub release: &'a Release,
 }
 
@@ -20,9 +22,9 @@ pub(super) struct Named<'a> {
 pub(super) fn named<'a>(state: &'a State, namespace: &Namespace, stem: &str) -> Vec<Named<'a>> {
     let found = splits(stem).filter_map(|(name, version)| {
         let repository = namespace.repository(name).ok()?;
-        let tag = Tag::parse(&tag_of_version(version)).ok()?;
-        let release = state.repository(&repository)?.releases.get(&tag)?;
-        Some(Named { repository, tag, release })
+        let exact = Tag::parse(&tag_of_version(version)).ok()?;
+        let (_, release) = standing(&state.repository(&repository)?.releases, &exact)?;
+        Some(Named { repository, exact, release })
     });
     found.collect()
 }
@@ -32,20 +34,15 @@ pub(super) fn first(named: Vec<Named<'_>>) -> Option<Named<'_>> {
     named.into_iter().min_by(|a, b| (a.release.seq, &a.repository).cmp(&(b.release.seq, &b.repository)))
 }
 
-/// Returns the other releases whose file has the name of this one's.
-pub(super) fn rivals<'a>(
-    state: &'a State,
-    repository: &RepositoryName,
-    tag: &Tag,
-    release: &Release,
-) -> Vec<Named<'a>> {
-    let (name, version) = (&*release.chart.name, &*release.chart.version);
-    if !(may_split(name) || may_split(version)) {
+/// Returns the other releases whose file has the name of that of the version with this exact name.
+pub(super) fn rivals<'a>(state: &'a State, repository: &RepositoryName, exact: &Tag) -> Vec<Named<'a>> {
+    let name = repository.base();
+    if !(may_split(name) || may_split(exact.as_str())) {
         return Vec::new();
     }
-    let (namespace, stem) = (repository.namespace(), format!("{name}-{version}"));
+    let (namespace, stem) = (repository.namespace(), format!("{name}-{}", version_of_tag(exact.as_str())));
     let mut others = named(state, &namespace, &stem);
-    others.retain(|named| (&named.repository, &named.tag) != (repository, tag));
+    others.retain(|named| (&named.repository, &named.exact) != (repository, exact));
     others
 }
 
@@ -53,10 +50,10 @@ pub(super) fn rivals<'a>(
 pub(super) fn precursor<'a>(
     state: &'a State,
     repository: &RepositoryName,
-    tag: &Tag,
+    exact: &Tag,
     release: &Release,
 ) -> Option<Named<'a>> {
-    let first = first(rivals(state, repository, tag, release))?;
+    let first = first(rivals(state, repository, exact))?;
     ((first.release.seq, &first.repository) < (release.seq, repository)).then_some(first)
 }
 

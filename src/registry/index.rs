@@ -10,14 +10,13 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use imbl::OrdMap;
-use imbl::ordmap::DiffItem;
 use tokio::sync::OnceCell;
 
 use super::charts::listed;
+use super::standing::{Releases, changed, standing};
 use super::{Error, Registry, file_names};
 use crate::chart::{self, Listed, Rank, ServerInfo};
-use crate::journal::{Release, Repository, Revision, State};
+use crate::journal::{Repository, Revision, State};
 use crate::oci::{Namespace, RepositoryName, Tag};
 
 /// An index that nobody reads is not kept for longer.
@@ -107,7 +106,7 @@ impl Shelf {
 #[derive(Clone, Default)]
 struct Rope {
     index: chart::Index,
-    shown: BTreeMap<RepositoryName, OrdMap<Tag, Release>>,
+    shown: BTreeMap<RepositoryName, Releases>,
 }
 
 impl Rope {
@@ -121,11 +120,10 @@ impl Rope {
         let dropped = self.shown.iter().filter(|(name, _)| !state.repositories.contains_key(*name));
         let dropped: Vec<_> = dropped.map(|(name, shown)| (name.clone(), shown.clone())).collect();
         for (name, shown) in dropped {
-            self.change(state, &name, &shown, &OrdMap::new(), &mut rivals);
+            self.change(state, &name, &shown, &Releases::new(), &mut rivals);
         }
-        for (name, tag) in rivals {
-            let release = state.repositories.get(&name).and_then(|repository| repository.releases.get(&tag));
-            self.index.change(name.base(), entry(state, &name, &tag, release));
+        for (name, exact) in rivals {
+            self.index.change(name.base(), entry(state, &name, &exact));
         }
     }
 
@@ -134,22 +132,17 @@ impl Rope {
         &mut self,
         state: &State,
         name: &RepositoryName,
-        from: &OrdMap<Tag, Release>,
-        to: &OrdMap<Tag, Release>,
+        from: &Releases,
+        to: &Releases,
         rivals: &mut BTreeSet<(RepositoryName, Tag)>,
     ) {
         if from.ptr_eq(to) {
             return;
         }
-        let changes = from.diff(to).filter_map(|change| {
-            let (tag, release, any) = match change {
-                DiffItem::Add(tag, release) => (tag, Some(release), release),
-                DiffItem::Update { new: (tag, release), .. } => (tag, Some(release), release),
-                DiffItem::Remove(tag, release) => (tag, None, release),
-            };
-            let others = file_names::rivals(state, name, tag, any).into_iter();
-            rivals.extend(others.map(|other| (other.repository, other.tag)));
-            entry(state, name, tag, release)
+        let changes = changed(from, to).into_iter().filter_map(|exact| {
+            let others = file_names::rivals(state, name, &exact).into_iter();
+            rivals.extend(others.map(|other| (other.repository, other.exact)));
+            entry(state, name, &exact)
         });
         self.index.change(name.base(), changes);
         match to.is_empty() {
@@ -166,14 +159,11 @@ impl Rope {
 }
 
 /// A version with what the index lists of it: nothing of one that is yanked or gone.
-fn entry<'a>(
-    state: &State,
-    name: &RepositoryName,
-    tag: &Tag,
-    release: Option<&'a Release>,
-) -> Option<(Rank, Option<Listed<'a>>)> {
-    let release = release.filter(|release| !release.yanked);
-    Some((Rank::of(tag)?, release.map(|release| listed(state, name, tag, release))))
+fn entry<'a>(state: &'a State, name: &RepositoryName, exact: &Tag) -> Option<(Rank, Option<Listed<'a>>)> {
+    let repository = state.repositories.get(name);
+    let found = repository.and_then(|repository| standing(&repository.releases, exact));
+    let found = found.filter(|(_, release)| !release.yanked);
+    Some((Rank::of(exact)?, found.map(|(_, release)| listed(state, name, exact, release))))
 }
 
 impl Registry {

@@ -129,7 +129,7 @@ impl Registry {
             children: read.children(),
             sizes: read.sizes(),
             tags: tags.clone(),
-            listed: listed.into_iter().collect(),
+            listed,
             artifact_type: read.effective_artifact_type().map(Into::into),
             annotations: Some(read.annotations).filter(|found| subject.is_some() && is_light(found)),
             subject: subject.clone(),

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use imbl::OrdMap;
-use imbl::ordmap::DiffItem;
 use moka::ops::compute::Op;
 
+use super::standing::{Releases, changed, standing};
 use super::{Error, Registry};
 use crate::chart::{Rank, Searchable};
 use crate::journal::{Release, Revision, State};
@@ -32,13 +32,20 @@ pub(super) struct Overview {
 #[derive(Debug)]
 pub struct Chart {
     /// The highest version comes first.
-    pub versions: OrdMap<Rank, Release>,
+    pub versions: OrdMap<Rank, ListedVersion>,
     /// The highest that is no pre-release; the highest of all when there are only those.
-    pub newest: Release,
+    pub newest: ListedVersion,
     /// What `versions` was made of.
-    releases: OrdMap<Tag, Release>,
+    releases: Releases,
     searchable: OnceLock<Searchable>,
     weight: u64,
+}
+
+/// A version as lists have it, with the tag that stands for it.
+#[derive(Clone, Debug)]
+pub struct ListedVersion {
+    pub tag: Tag,
+    pub release: Release,
 }
 
 /// The overviews that were asked for lately, weighed by their bytes.
@@ -78,27 +85,24 @@ impl Overview {
 
 impl Chart {
     /// The chart with `releases`. Only those that the chart `known` does not have are ranked.
-    fn following(known: Option<&Self>, releases: &OrdMap<Tag, Release>) -> Option<Self> {
+    fn following(known: Option<&Self>, releases: &Releases) -> Option<Self> {
         let (mut versions, from) = match known {
             Some(known) => (known.versions.clone(), known.releases.clone()),
-            None => (OrdMap::new(), OrdMap::new()),
+            None => (OrdMap::new(), Releases::new()),
         };
         let mut weight = known.map_or(0, |known| known.weight);
-        let size = |release: &Release| OF_A_VERSION + release.chart.metadata.len() as u64;
-        for change in from.diff(releases) {
-            let (gone, come) = match change {
-                DiffItem::Add(tag, release) => (None, Some((tag, release))),
-                DiffItem::Update { old, new } => (Some(old), Some(new)),
-                DiffItem::Remove(tag, release) => (Some((tag, release)), None),
+        for exact in changed(&from, releases) {
+            let Some(rank) = Rank::of(&exact) else { continue };
+            let found = standing(releases, &exact).filter(|(_, release)| !release.yanked);
+            let gone = match found {
+                Some((tag, release)) => {
+                    let listed = ListedVersion { tag: tag.clone(), release: release.clone() };
+                    weight += listed.weight();
+                    versions.insert(rank, listed)
+                }
+                None => versions.remove(&rank),
             };
-            if let Some((tag, release)) = gone.filter(|(_, release)| !release.yanked) {
-                weight = weight.saturating_sub(size(release));
-                Rank::of(tag).and_then(|rank| versions.remove(&rank));
-            }
-            if let Some((tag, release)) = come.filter(|(_, release)| !release.yanked) {
-                weight += size(release);
-                Rank::of(tag).and_then(|rank| versions.insert(rank, release.clone()));
-            }
+            weight = weight.saturating_sub(gone.map_or(0, |gone| gone.weight()));
         }
         let released = versions.iter().find(|(rank, _)| rank.version().pre.is_empty());
         let newest = released.or_else(|| versions.iter().next())?.1.clone();
@@ -108,8 +112,15 @@ impl Chart {
 
     /// What a search looks at: the newest version.
     pub(super) fn searchable(&self) -> &Searchable {
-        let release = &self.newest.chart;
+        let release = &self.newest.release.chart;
         self.searchable.get_or_init(|| Searchable::new(&release.name, &release.metadata))
+    }
+}
+
+impl ListedVersion {
+    /// In bytes.
+    fn weight(&self) -> u64 {
+        OF_A_VERSION + self.release.chart.metadata.len() as u64
     }
 }
 
@@ -158,7 +169,7 @@ mod tests {
             let config = serde_json::json!({"name": "app", "version": version}).to_string();
             let metadata = Metadata::read(config.as_bytes()).unwrap();
             let chart = crate::chart::Release::new(&metadata, Digest::sha256(b""), None).unwrap();
-            let tag = chart.tag().unwrap();
+            let tag = Tag::parse(&crate::chart::tag_of_version(version)).unwrap();
             let chart = Arc::new(crate::registry::record_of(chart));
             (tag, Release { chart, seq: 1, since: Timestamp::default(), yanked: false })
         };
@@ -174,7 +185,7 @@ mod tests {
 
     fn shown(overview: &Overview) -> Vec<String> {
         let versions = overview.charts.values().flat_map(|chart| chart.versions.values());
-        versions.map(|release| release.chart.version.to_string()).collect()
+        versions.map(|listed| listed.release.chart.version.to_string()).collect()
     }
 
     #[test]
@@ -194,7 +205,7 @@ mod tests {
             assert!(overview.shows(&state));
             assert_eq!(shown(&overview), expected);
             let chart = overview.charts.values().next();
-            assert_eq!(chart.map(|chart| &*chart.newest.chart.version), newest);
+            assert_eq!(chart.map(|chart| &*chart.newest.release.chart.version), newest);
             let anew = Overview::default().following(&state);
             assert_eq!((anew.weight, shown(&anew)), (overview.weight, shown(&overview)));
         }

@@ -93,7 +93,7 @@ impl Registry {
         let repository =
             namespace.repository(name).map_err(|error| Error::ChartName { name: name.clone(), error })?;
         let tag = Tag::parse(&tag_of_version(version)).map_err(|_| Error::ChartVersion(version.clone()))?;
-        let Version { release, manifest: held, .. } = self.version(&repository, &tag).await?;
+        let Version { tag, release, manifest: held, .. } = self.version(&repository, &tag).await?;
         read.check(name, version, &release.chart.package)?;
         let named = Named::of(&provenance);
         match &release.chart.provenance {
@@ -124,7 +124,7 @@ impl Registry {
         let unknown =
             || Error::VersionUnknown { repository: repository.clone(), version: version.to_owned() };
         let tag = Tag::parse(&tag_of_version(version)).map_err(|_| unknown())?;
-        let held = self.version(repository, &tag).await?.manifest;
+        let Version { tag, manifest: held, .. } = self.version(repository, &tag).await?;
         let only_if = Condition { if_match: Some(EtagSet::Digests(vec![held.clone()])), if_none_match: None };
         let state = self.state_of(repository).await?;
         let tags = state.manifest(repository, &held).map_or(0, |entry| entry.tags);

@@ -129,7 +129,7 @@ impl Search {
 
     fn page(&self, found: Best, revision: Option<Revision>) -> Found {
         let (entries, more) =
-            take(found.into_iter(), self.limit, |(_, chart)| chart.newest.chart.metadata.len());
+            take(found.into_iter(), self.limit, |(_, chart)| chart.newest.release.chart.metadata.len());
         let next = entries.last().filter(|_| more).map(|(place, _)| place.to_text());
         let listed = |(Place(_, repository), chart)| ListedChart { repository, chart };
         Found { charts: entries.into_iter().map(listed).collect(), next, revision }

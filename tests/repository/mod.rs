@@ -13,6 +13,7 @@ mod fresh;
 mod freshness;
 mod hostile;
 mod index;
+mod leading_v;
 mod order;
 mod paths;
 mod ranges;

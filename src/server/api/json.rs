@@ -5,18 +5,18 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::chart::provenance::Signer;
-use crate::chart::{tag_of_version, to_harmless_json};
+use crate::chart::to_harmless_json;
 use crate::journal::Release;
-use crate::oci::Digest;
-use crate::registry::{ListedChart, UntaggedManifest, Verdict, Version};
+use crate::oci::{Digest, Tag};
+use crate::registry::{ListedChart, ListedVersion, UntaggedManifest, Verdict, Version};
 
 /// A version as it is listed.
-pub(super) fn release(release: &Release) -> String {
-    entry(release, None)
+pub(super) fn release(listed: &ListedVersion) -> String {
+    entry(&listed.tag, &listed.release, None)
 }
 
 pub(super) fn version(version: &Version, verdict: &Verdict) -> String {
-    entry(&version.release, Some((&version.manifest, verdict)))
+    entry(&version.tag, &version.release, Some((&version.manifest, verdict)))
 }
 
 /// A verdict in a word.
@@ -90,9 +90,9 @@ pub(super) fn list(head: &str, name: &str, entries: impl IntoIterator<Item = Str
 }
 
 /// Versions, tags, digests and times have no character to escape.
-fn entry(release: &Release, stored: Option<(&Digest, &Verdict)>) -> String {
+fn entry(tag: &Tag, release: &Release, stored: Option<(&Digest, &Verdict)>) -> String {
     let chart = &release.chart;
-    let (version, tag) = (&chart.version, tag_of_version(&chart.version));
+    let version = &chart.version;
     let mut text = format!(
         r#"{{"version":"{version}","tag":"{tag}","created":"{}","digest":"{}","signed":{}"#,
         release.since,
@@ -127,7 +127,8 @@ mod tests {
         let package = Digest::sha256(b"package");
         let chart = chart::Release::new(&metadata, package.clone(), Some(Digest::sha256(b""))).unwrap();
         let chart = Arc::new(crate::registry::record_of(chart));
-        let listed = Release { chart, seq: 1, since: Timestamp::from_micros(0), yanked: false };
+        let stored = Release { chart, seq: 1, since: Timestamp::from_micros(0), yanked: false };
+        let listed = ListedVersion { tag: Tag::parse("1.0.0_b").unwrap(), release: stored };
         let read: Value = serde_json::from_str(&release(&listed)).unwrap();
         let expected = json!({
             "version": "1.0.0+b", "tag": "1.0.0_b", "created": "1970-01-01T00:00:00.000000Z", "digest": package,

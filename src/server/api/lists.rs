@@ -69,7 +69,7 @@ pub(super) async fn versions(
         json::list(&head, "versions", found.entries.iter().map(json::release))
     });
     if let Some(last) = found.entries.last().filter(|_| found.more) {
-        link(&mut reply, &[], part.limit, &last.chart.version);
+        link(&mut reply, &[], part.limit, &last.release.chart.version);
     }
     Ok(reply)
 }

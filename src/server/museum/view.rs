@@ -108,13 +108,14 @@ pub(super) async fn resolve(
         }
     }
     if version == "latest" {
-        return Ok(ask.registry().chart(repository).await?.0.chart.newest.clone());
+        return Ok(ask.registry().chart(repository).await?.0.chart.newest.release.clone());
     }
     Ok(ask.registry().resolve(repository, Some(version), false).await?.release)
 }
 
 fn entries(index: &IndexEntries, repository: &RepositoryName, chart: &Chart) -> String {
-    let all: Vec<String> = chart.versions.values().map(|release| index.entry(repository, release)).collect();
+    let all: Vec<String> =
+        chart.versions.values().map(|version| index.entry(repository, &version.release)).collect();
     format!("[{}]", all.join(","))
 }
 
