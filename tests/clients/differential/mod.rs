@@ -1,9 +1,12 @@
 //! Generated charts, read, packaged and pushed by both Helms and by charthouse: what Helm takes is taken, with the same
 //! digests and the same values in the index, and what Helm fails on is refused. `scripts/differential N` tries more.
 
+mod exceptions;
 mod generate;
 mod oracle;
+mod provenance;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -12,6 +15,7 @@ use charthouse::chart::archive::{Limits, Package};
 use charthouse::chart::{Artifact, Config, Metadata, Named};
 use serde_json::{Value, json};
 
+use self::exceptions::is_documented;
 use self::generate::Random;
 use self::oracle::{Oracle, Outcome};
 use crate::museum::upload;
@@ -21,22 +25,9 @@ use crate::support::distribution::Distribution;
 /// Texts per archive: to read one costs little.
 const TEXTS: u64 = 20;
 
-/// Why charthouse refuses what Helm takes, each a rule of docs/checks.md#where-helm-takes-more.
-const REFUSED_HERE: [&str; 13] = [
-    "is a duplicate of one before it",
-    "occurs twice but for its case",
-    "second document or more behind its end",
-    "a byte order mark stands inside of the text",
-    "the tag !!timestamp is not taken",
-    "the tag !!binary is no text",
-    "control character U+",
-    "the package has the file",
-    "an extended header has no entry of its own behind it",
-    "is no name of a chart",
-    "a number is too large",
-    "a header is of a format in which readers find different names",
-    "it is not UTF-8",
-];
+const SAME: &str = "taken by both Helms and here, with the same digests and values";
+const BY_RULE: &str = "taken by both Helms, refused here by a documented rule";
+const BY_ALL: &str = "refused by all";
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -48,24 +39,44 @@ fn seeds(count: u64) -> impl Iterator<Item = u64> {
     (0..count).map(move |n| first + n)
 }
 
-fn is_documented(refusal: &str) -> bool {
-    REFUSED_HERE.iter().any(|rule| refusal.contains(rule))
-}
-
 /// Compares what both Helms and charthouse make of a text.
-fn compare(helms: &[Outcome; 2], ours: &Result<String, String>) -> Result<(), String> {
+fn compare(helms: &[Outcome; 2], ours: &Result<String, String>) -> Result<&'static str, String> {
     let [three, four] = helms;
     if three.config != four.config || three.error.is_empty() != four.error.is_empty() {
         return Err(format!("the Helms differ: {three:?} {four:?}"));
     }
     match (ours, three.error.is_empty()) {
-        (Ok(config), true) if *config == three.config => Ok(()),
+        (Ok(config), true) if *config == three.config => Ok(SAME),
         (Ok(config), true) => Err(format!("read otherwise\n ours {config}\n Helm {}", three.config)),
         (Ok(config), false) => Err(format!("taken, but Helm fails: {}\n ours {config}", three.error)),
         (Err(refusal), true) if !is_documented(refusal) => {
             Err(format!("refused, but Helm reads it: {refusal}\n Helm {}", three.config))
         }
-        (Err(_), _) => Ok(()),
+        (Err(_), true) => Ok(BY_RULE),
+        (Err(_), false) => Ok(BY_ALL),
+    }
+}
+
+/// How many charts ended in what way.
+#[derive(Default)]
+struct Figures(BTreeMap<&'static str, u64>);
+
+impl Figures {
+    /// Counts an outcome, and returns what is wrong with it.
+    fn count(&mut self, outcome: Result<&'static str, String>) -> Option<String> {
+        *self.0.entry(outcome.as_ref().copied().unwrap_or("wrong")).or_default() += 1;
+        outcome.err()
+    }
+
+    fn of(&self, way: &str) -> u64 {
+        self.0.get(way).copied().unwrap_or(0)
+    }
+
+    /// Shown with `--nocapture`.
+    fn print(&self, of: &str) {
+        for (way, count) in &self.0 {
+            println!("{of}: {count} {way}");
+        }
     }
 }
 
@@ -78,17 +89,18 @@ fn chart_yaml_is_read_as_both_helms_read_it() {
     let Some(mut oracle) = Oracle::start() else { return };
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let mut wrong = Vec::new();
-    let (mut taken, count) = (0, TEXTS * setting("DIFFERENTIAL_CHARTS", 250));
+    let (mut figures, count) = (Figures::default(), TEXTS * setting("DIFFERENTIAL_CHARTS", 250));
     for seed in seeds(count) {
         let text = generate::chart_yaml(&mut Random::new(seed));
         let helms = oracle.ask(&json!({"op": "read", "files": {"Chart.yaml": base64(&text)}}));
         let read = Metadata::from_yaml(text.as_bytes(), None);
         let ours = read.map(|metadata| Config::of(&metadata).to_json()).map_err(|error| error.to_string());
-        taken += usize::from(ours.is_ok());
-        wrong.extend(compare(&helms, &ours).err().map(|wrong| report(seed, &text, &wrong)));
+        wrong.extend(figures.count(compare(&helms, &ours)).map(|wrong| report(seed, &text, &wrong)));
     }
+    figures.print("Chart.yaml");
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n\n"));
-    assert!(taken as u64 > count / 4, "only {taken} of {count} charts are good ones");
+    let taken = figures.of(SAME);
+    assert!(taken > count / 4, "only {taken} of {count} charts are good ones");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +109,7 @@ async fn charts_are_pushed_and_listed_as_with_both_helms() {
     let Some(distribution) = Distribution::start() else { return };
     let servers = Servers { distribution, charthouse: TestServer::start(Kind::Memory).await };
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut packages, mut provenances) = (Figures::default(), Figures::default());
     let (mut wrong, count) = (Vec::new(), setting("DIFFERENTIAL_CHARTS", 250));
     for seed in seeds(count) {
         let mut random = Random::new(seed);
@@ -109,11 +122,19 @@ async fn charts_are_pushed_and_listed_as_with_both_helms() {
         for (n, archive) in archives.into_iter().enumerate() {
             let path = folder.path().join(format!("{seed:x}-{n}.tgz"));
             fs::write(&path, &archive).expect("write the package");
-            let outcome = servers.try_package(&mut oracle, &path, &archive, &format!("n{seed:x}-{n}")).await;
-            wrong.extend(outcome.err().map(|wrong| report(seed, &text, &wrong)));
+            let namespace = format!("n{seed:x}-{n}");
+            let outcome = servers.try_package(&mut oracle, &path, &archive, &namespace).await;
+            let signed = outcome == Ok(SAME) && random.one_in(4);
+            wrong.extend(packages.count(outcome).map(|wrong| report(seed, &text, &wrong)));
+            if signed {
+                let outcome = servers.try_provenance(&mut oracle, &mut random, &path, &archive, &namespace);
+                wrong.extend(provenances.count(outcome).map(|wrong| report(seed, &text, &wrong)));
+            }
             fs::remove_file(&path).expect("remove the package");
         }
     }
+    packages.print("packages");
+    provenances.print("provenance files");
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n\n"));
 }
 
@@ -126,6 +147,12 @@ fn packaged(oracle: &mut Oracle, folder: &Path, chart_yaml: &str) -> Vec<Vec<u8>
     let made = oracle.ask(&json!({"op": "package", "path": chart, "to": to}));
     let made = made.iter().filter(|outcome| outcome.error.is_empty());
     made.map(|outcome| fs::read(&outcome.path).expect("read the package")).collect()
+}
+
+/// The question what both Helms push of a package to a server.
+fn push(path: &Path, host: &str, namespace: &str) -> Value {
+    let to = ["3", "4"].map(|helm| format!("{host}/{namespace}-{helm}"));
+    json!({"op": "push", "path": path, "to": to})
 }
 
 struct Servers {
@@ -141,20 +168,16 @@ impl Servers {
         path: &Path,
         archive: &[u8],
         namespace: &str,
-    ) -> Result<(), String> {
-        let push = |host: &str| {
-            let to = ["3", "4"].map(|helm| format!("{host}/{namespace}-{helm}"));
-            json!({"op": "push", "path": path, "to": to})
-        };
-        let elsewhere = oracle.ask(&push(self.distribution.host()));
-        let here = oracle.ask(&push(&self.charthouse.addr.to_string()));
+    ) -> Result<&'static str, String> {
+        let elsewhere = oracle.ask(&push(path, self.distribution.host(), namespace));
+        let here = oracle.ask(&push(path, &self.charthouse.addr.to_string(), namespace));
         let uploaded = self.charthouse.send(upload(namespace, archive)).await;
         let ours = Package::read(archive, &Limits::default()).map(|package| Config::of(&package.metadata));
         let (Ok(config), true) = (&ours, elsewhere.iter().all(|outcome| outcome.error.is_empty())) else {
             return self.refused(&elsewhere, &here, ours.map(|config| config.to_json()), uploaded.status);
         };
         if here.iter().all(|outcome| is_documented(&outcome.error)) {
-            return Ok(());
+            return Ok(BY_RULE);
         }
         if here != elsewhere {
             return Err(format!("pushed otherwise\n here {here:?}\n distribution {elsewhere:?}"));
@@ -177,7 +200,7 @@ impl Servers {
             let index: Value = self.charthouse.get(format!("/{namespace}/index.yaml")).await.json();
             compare_entry(&index["entries"][&config.name][0], config)?;
         }
-        Ok(())
+        Ok(SAME)
     }
 
     /// What a Helm fails on is refused; what both take may be refused for a documented reason.
@@ -187,7 +210,7 @@ impl Servers {
         here: &[Outcome; 2],
         ours: Result<String, impl ToString>,
         uploaded: u16,
-    ) -> Result<(), String> {
+    ) -> Result<&'static str, String> {
         if here.iter().any(|outcome| outcome.error.is_empty())
             && elsewhere.iter().any(|outcome| !outcome.error.is_empty())
         {
@@ -195,13 +218,14 @@ impl Servers {
         }
         match ours.map_err(|refusal| refusal.to_string()) {
             // A name that no repository can have.
-            Ok(_) if elsewhere[0].error.contains("invalid reference") && uploaded >= 400 => Ok(()),
+            Ok(_) if elsewhere[0].error.contains("invalid reference") && uploaded >= 400 => Ok(BY_ALL),
             Ok(config) => Err(format!("read, but Helm fails: {:?}\n {config}", elsewhere[0].error)),
             Err(refusal) if elsewhere[0].error.is_empty() && !is_documented(&refusal) => {
                 Err(format!("refused: {refusal}"))
             }
             Err(_) if uploaded < 400 => Err("the upload is taken".to_owned()),
-            Err(_) => Ok(()),
+            Err(_) if elsewhere[0].error.is_empty() => Ok(BY_RULE),
+            Err(_) => Ok(BY_ALL),
         }
     }
 }
