@@ -90,8 +90,8 @@ fn layers() -> Vec<Row> {
 fn tags() -> Vec<Row> {
     let cases = [
         ("1.0.0", "1.0.0_build.7", Misplaced(VERSION)),
-        ("1.0.0", "v1.0.0", Misplaced(VERSION)),
-        ("v1.0.0", "1.0.0", Misplaced(VERSION)),
+        ("1.0.0", "v1.0.0", Odd(VERSION)),
+        ("v1.0.0", "1.0.0", Odd(VERSION)),
         ("1.0.0", "1.0", Misplaced(VERSION)),
         ("1.0.0", "2.0.0", Misplaced(VERSION)),
         ("1.0.0-rc.1", "1.0.0", Misplaced(VERSION)),
