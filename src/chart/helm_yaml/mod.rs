@@ -2,8 +2,10 @@
 //! sigs.k8s.io/yaml. Readers of YAML 1.2 differ from it in numbers, truths, line breaks, tabs and merges, so a reader
 //! of another family would list other values than Helm has in its configs.
 //!
-//! The tokens and the grammar follow scannerc.go and parserc.go of go-yaml v2.4, which are a port of libyaml
-//! (Copyright (c) 2006-2010 Kirill Simonov, 2011-2019 Canonical Ltd; MIT license, LICENSE.libyaml). Where Helm's outcome hangs on
+//! Taken as facts from go-yaml v2.4, whose scanner and parser are a port of libyaml (Copyright (c) 2006-2010 Kirill
+//! Simonov, 2011-2019 Canonical Ltd; MIT license, LICENSE.libyaml): which characters begin and end a token, when a token
+//! may be a key (on one line, within 1,024 characters) and at which place its tokens come, how lines fold, what the
+//! grammar takes, and how a plain scalar resolves. Where Helm's outcome hangs on
 //! the order of a Go map or on the place of a buffer, and where other readers of YAML take another value, the
 //! document is refused. The differential test (tests/clients/differential) compares this reader with the real one.
 

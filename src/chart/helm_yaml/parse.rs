@@ -1,4 +1,4 @@
-//! The grammar: from tokens to nodes. Follows parserc.go of go-yaml v2.4, whose states are functions here.
+//! The grammar: from tokens to nodes, by recursive descent.
 
 use std::collections::HashMap;
 

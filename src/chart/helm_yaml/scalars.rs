@@ -1,4 +1,4 @@
-//! The tokens that have text: scalars, anchors, tags and directives. Follows scannerc.go of go-yaml v2.4.
+//! The tokens that have text: scalars, anchors, tags and directives.
 
 use super::Fault;
 use super::scan::{Kind, Scanner, is_blank, is_break, is_break_or_end, is_space, is_word};
@@ -64,7 +64,7 @@ impl Scanner<'_> {
             }
         }
         if has_break {
-            self.may_be_simple_key = true;
+            self.key_may_begin = true;
         }
         Ok(Kind::Scalar { value, is_plain: true })
     }
@@ -173,20 +173,7 @@ impl Scanner<'_> {
 
     pub(super) fn scan_block(&mut self, is_literal: bool) -> Result<Kind, Fault> {
         self.skip();
-        let (mut keeps, mut strips, mut increment) = (false, false, 0);
-        let mut chomping = |character: char| {
-            (keeps, strips) = (character == '+', character == '-');
-            keeps || strips
-        };
-        if chomping(self.char(0)) {
-            self.skip();
-            increment = self.scan_increment()?;
-        } else if self.char(0).is_ascii_digit() {
-            increment = self.scan_increment()?;
-            if chomping(self.char(0)) {
-                self.skip();
-            }
-        }
+        let (chomping, increment) = self.scan_block_header()?;
         self.skip_blanks();
         self.skip_comment();
         if !is_break_or_end(self.char(0)) {
@@ -195,49 +182,51 @@ impl Scanner<'_> {
         self.read_line();
         let mut indent = if increment > 0 { self.indent.max(0) + increment } else { 0 };
         let mut value = String::new();
-        let (mut first_break, mut more_breaks) = (String::new(), String::new());
-        self.scan_block_breaks(&mut indent, &mut more_breaks)?;
-        let mut leading_blank = false;
+        // The end of the line before, and of the empty ones behind it.
+        let (mut line_end, mut more_ends) = (None, self.scan_margin(&mut indent)?);
+        let mut was_blank = false;
         while self.at.column as isize == indent && self.char(0) != '\0' {
-            let is_blank_line = is_blank(self.char(0));
-            if !is_literal && !leading_blank && !is_blank_line && first_break.starts_with('\n') {
-                if more_breaks.is_empty() {
-                    value.push(' ');
-                }
-            } else {
-                value.push_str(&first_break);
+            let is_blank = is_blank(self.char(0));
+            let folds = !is_literal && !was_blank && !is_blank && line_end == Some('\n');
+            match folds {
+                true if more_ends.is_empty() => value.push(' '),
+                true => {}
+                false => value.extend(line_end),
             }
-            first_break.clear();
-            value.push_str(&more_breaks);
-            more_breaks.clear();
-            leading_blank = is_blank_line;
+            value.push_str(&more_ends);
+            was_blank = is_blank;
             while !is_break_or_end(self.char(0)) {
                 value.push(self.read());
             }
-            first_break.extend(self.read_line());
-            self.scan_block_breaks(&mut indent, &mut more_breaks)?;
+            line_end = self.read_line();
+            more_ends = self.scan_margin(&mut indent)?;
         }
-        if !strips {
-            value.push_str(&first_break);
-        }
-        if keeps {
-            value.push_str(&more_breaks);
+        value.extend(line_end.filter(|_| chomping != Some('-')));
+        if chomping == Some('+') {
+            value.push_str(&more_ends);
         }
         Ok(Kind::Scalar { value, is_plain: false })
     }
 
-    fn scan_increment(&mut self) -> Result<isize, Fault> {
-        match self.char(0).to_digit(10) {
-            Some(0) => self.fault("the indentation behind `|` or `>` may not be 0"),
-            Some(digit) => {
-                self.skip();
-                Ok(digit as isize)
+    /// A sign and a digit, in either order: what becomes of the last line ends, and how deep the text is indented.
+    fn scan_block_header(&mut self) -> Result<(Option<char>, isize), Fault> {
+        let (mut chomping, mut increment) = (None, 0);
+        loop {
+            match self.char(0) {
+                sign @ ('+' | '-') if chomping.is_none() => chomping = Some(sign),
+                '0' if increment == 0 => {
+                    return self.fault("the indentation behind `|` or `>` may not be 0");
+                }
+                digit @ '1'..='9' if increment == 0 => increment = digit as isize - '0' as isize,
+                _ => return Ok((chomping, increment)),
             }
-            None => Ok(0),
+            self.skip();
         }
     }
 
-    fn scan_block_breaks(&mut self, indent: &mut isize, breaks: &mut String) -> Result<(), Fault> {
+    /// Takes empty lines and the indentation of the next one, which sets `indent` where it is 0. Returns their ends.
+    fn scan_margin(&mut self, indent: &mut isize) -> Result<String, Fault> {
+        let mut ends = String::new();
         let mut deepest = 0;
         loop {
             let is_inside = |column: usize| *indent == 0 || (column as isize) < *indent;
@@ -249,14 +238,14 @@ impl Scanner<'_> {
                 return self.fault("a tab stands where a line is indented: use spaces");
             }
             match self.read_line() {
-                Some(read) => breaks.push(read),
+                Some(read) => ends.push(read),
                 None => break,
             }
         }
         if *indent == 0 {
             *indent = deepest.max(self.indent + 1).max(1);
         }
-        Ok(())
+        Ok(ends)
     }
 
     pub(super) fn scan_alias(&mut self) -> Result<Kind, Fault> {

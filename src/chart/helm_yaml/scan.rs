@@ -1,4 +1,5 @@
-//! Tokens: from characters to indicators and scalars. Follows scannerc.go of go-yaml v2.4.
+//! Tokens: from characters to indicators and scalars. A token that may turn out to be a key waits in the queue until
+//! its `:` is found or cannot come any more.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -44,7 +45,7 @@ pub(super) enum Kind {
 
 /// A token that is a key if a `:` follows on its line.
 #[derive(Clone, Copy, Debug, Default)]
-struct SimpleKey {
+struct Candidate {
     is_possible: bool,
     is_required: bool,
     token: usize,
@@ -52,7 +53,7 @@ struct SimpleKey {
 }
 
 /// A key must end within so many characters.
-const MAX_SIMPLE_KEY: usize = 1024;
+const MAX_KEY: usize = 1024;
 
 pub(super) struct Scanner<'a> {
     text: &'a [char],
@@ -64,11 +65,11 @@ pub(super) struct Scanner<'a> {
     pub(super) indent: isize,
     indents: Vec<isize>,
     pub(super) flow_level: usize,
-    pub(super) may_be_simple_key: bool,
+    pub(super) key_may_begin: bool,
     /// One for each level of flow.
-    simple_keys: Vec<SimpleKey>,
+    candidates: Vec<Candidate>,
     /// Which of them begins with a token.
-    simple_keys_by_token: HashMap<usize, usize>,
+    candidates_by_token: HashMap<usize, usize>,
 }
 
 impl<'a> Scanner<'a> {
@@ -82,16 +83,16 @@ impl<'a> Scanner<'a> {
             indent: -1,
             indents: Vec::new(),
             flow_level: 0,
-            may_be_simple_key: true,
-            simple_keys: vec![SimpleKey::default()],
-            simple_keys_by_token: HashMap::new(),
+            key_may_begin: true,
+            candidates: vec![Candidate::default()],
+            candidates_by_token: HashMap::new(),
         }
     }
 
     /// Returns the next token without taking it.
     pub(super) fn peek(&mut self) -> Result<&Token, Fault> {
         if !self.has_token {
-            self.fetch_more()?;
+            self.look_ahead()?;
         }
         self.tokens.front().ok_or_else(|| Fault::new("it ends too early"))
     }
@@ -157,10 +158,10 @@ impl<'a> Scanner<'a> {
         Err(Fault::at(self.at.line, rule))
     }
 
-    fn fetch_more(&mut self) -> Result<(), Fault> {
+    fn look_ahead(&mut self) -> Result<(), Fault> {
         loop {
             if !self.tokens.is_empty() {
-                let Some(&key) = self.simple_keys_by_token.get(&self.tokens_taken) else { break };
+                let Some(&key) = self.candidates_by_token.get(&self.tokens_taken) else { break };
                 if !self.is_valid(key)? {
                     break;
                 }
@@ -173,38 +174,34 @@ impl<'a> Scanner<'a> {
 
     fn fetch(&mut self) -> Result<(), Fault> {
         self.skip_to_token();
-        self.unroll_indent(self.at.column as isize);
-        if self.at.index >= self.text.len() {
-            return self.fetch_end();
-        }
-        if self.at.column == 0 && self.char(0) == '%' {
-            return self.fetch_directive();
-        }
-        if self.is_document_indicator() {
-            let kind = if self.char(0) == '-' { Kind::DocumentStart } else { Kind::DocumentEnd };
-            return self.fetch_document_indicator(kind);
+        self.close_blocks(self.at.column as isize);
+        let is_directive = self.at.column == 0 && self.char(0) == '%';
+        if is_directive || self.is_document_indicator() || self.at.index >= self.text.len() {
+            return self.fetch_outermost();
         }
         let is_alone = is_space(self.char(1));
         let in_flow = self.flow_level > 0;
         match self.char(0) {
-            '[' => self.fetch_flow_start(Kind::FlowSequenceStart),
-            '{' => self.fetch_flow_start(Kind::FlowMappingStart),
-            ']' => self.fetch_flow_end(Kind::FlowSequenceEnd),
-            '}' => self.fetch_flow_end(Kind::FlowMappingEnd),
-            ',' => self.fetch_flow_entry(),
-            '-' if is_alone => self.fetch_block_entry(),
-            '?' if in_flow || is_alone => self.fetch_key(),
+            '[' => self.fetch_flow(Kind::FlowSequenceStart),
+            '{' => self.fetch_flow(Kind::FlowMappingStart),
+            ']' => self.fetch_flow(Kind::FlowSequenceEnd),
+            '}' => self.fetch_flow(Kind::FlowMappingEnd),
+            ',' => self.fetch_flow(Kind::FlowEntry),
+            '-' if is_alone => self.fetch_block(Kind::BlockEntry),
+            '?' if in_flow || is_alone => self.fetch_block(Kind::Key),
             ':' if in_flow || is_alone => self.fetch_value(),
-            '*' => self.fetch_simple(Self::scan_alias),
-            '&' => self.fetch_simple(Self::scan_anchor),
-            '!' => self.fetch_simple(Self::scan_tag),
-            '|' if !in_flow => self.fetch_block_scalar(true),
-            '>' if !in_flow => self.fetch_block_scalar(false),
-            '\'' => self.fetch_simple(|scanner| scanner.scan_quoted(true)),
-            '"' => self.fetch_simple(|scanner| scanner.scan_quoted(false)),
-            '-' if !is_blank(self.char(1)) => self.fetch_simple(Self::scan_plain),
-            '?' | ':' if !in_flow => self.fetch_simple(Self::scan_plain),
-            other if !is_space(other) && !"-?:#|>%@`".contains(other) => self.fetch_simple(Self::scan_plain),
+            '*' => self.fetch_text(true, Self::scan_alias),
+            '&' => self.fetch_text(true, Self::scan_anchor),
+            '!' => self.fetch_text(true, Self::scan_tag),
+            '|' if !in_flow => self.fetch_text(false, |scanner| scanner.scan_block(true)),
+            '>' if !in_flow => self.fetch_text(false, |scanner| scanner.scan_block(false)),
+            '\'' => self.fetch_text(true, |scanner| scanner.scan_quoted(true)),
+            '"' => self.fetch_text(true, |scanner| scanner.scan_quoted(false)),
+            '-' if !is_blank(self.char(1)) => self.fetch_text(true, Self::scan_plain),
+            '?' | ':' if !in_flow => self.fetch_text(true, Self::scan_plain),
+            other if !is_space(other) && !"-?:#|>%@`".contains(other) => {
+                self.fetch_text(true, Self::scan_plain)
+            }
             _ => self
                 .fault("a character stands where no value, key or comment can begin: put the text in quotes"),
         }
@@ -214,7 +211,7 @@ impl<'a> Scanner<'a> {
     fn skip_to_token(&mut self) {
         loop {
             while self.char(0) == ' '
-                || ((self.flow_level > 0 || !self.may_be_simple_key) && self.char(0) == '\t')
+                || ((self.flow_level > 0 || !self.key_may_begin) && self.char(0) == '\t')
             {
                 self.skip();
             }
@@ -223,7 +220,7 @@ impl<'a> Scanner<'a> {
                 return;
             }
             if self.flow_level == 0 {
-                self.may_be_simple_key = true;
+                self.key_may_begin = true;
             }
         }
     }
@@ -247,8 +244,8 @@ impl<'a> Scanner<'a> {
 
     fn is_valid(&mut self, key: usize) -> Result<bool, Fault> {
         let at = self.at;
-        let Some(key) = self.simple_keys.get_mut(key).filter(|key| key.is_possible) else { return Ok(false) };
-        if key.mark.line < at.line || key.mark.index + MAX_SIMPLE_KEY < at.index {
+        let Some(key) = self.candidates.get_mut(key).filter(|key| key.is_possible) else { return Ok(false) };
+        if key.mark.line < at.line || key.mark.index + MAX_KEY < at.index {
             if key.is_required {
                 return no_colon(*key);
             }
@@ -257,32 +254,32 @@ impl<'a> Scanner<'a> {
         Ok(key.is_possible)
     }
 
-    fn save_simple_key(&mut self) -> Result<(), Fault> {
-        if !self.may_be_simple_key {
+    fn offer_key(&mut self) -> Result<(), Fault> {
+        if !self.key_may_begin {
             return Ok(());
         }
         let is_required = self.flow_level == 0 && self.indent == self.at.column as isize;
         let token = self.tokens_taken + self.tokens.len();
-        self.remove_simple_key()?;
-        let level = self.simple_keys.len() - 1;
-        self.simple_keys[level] = SimpleKey { is_possible: true, is_required, token, mark: self.at };
-        self.simple_keys_by_token.insert(token, level);
+        self.drop_key()?;
+        let level = self.candidates.len() - 1;
+        self.candidates[level] = Candidate { is_possible: true, is_required, token, mark: self.at };
+        self.candidates_by_token.insert(token, level);
         Ok(())
     }
 
-    fn remove_simple_key(&mut self) -> Result<(), Fault> {
-        let Some(key) = self.simple_keys.last_mut().filter(|key| key.is_possible) else { return Ok(()) };
+    fn drop_key(&mut self) -> Result<(), Fault> {
+        let Some(key) = self.candidates.last_mut().filter(|key| key.is_possible) else { return Ok(()) };
         if key.is_required {
             return no_colon(*key);
         }
         key.is_possible = false;
         let token = key.token;
-        self.simple_keys_by_token.remove(&token);
+        self.candidates_by_token.remove(&token);
         Ok(())
     }
 
     /// Begins a block at `column`, with a token of `kind` before the token with the number `before`.
-    fn roll_indent(&mut self, column: usize, before: Option<usize>, kind: Kind, mark: Mark) {
+    fn open_block(&mut self, column: usize, before: Option<usize>, kind: Kind, mark: Mark) {
         if self.flow_level > 0 || self.indent >= column as isize {
             return;
         }
@@ -294,143 +291,123 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn unroll_indent(&mut self, column: isize) {
+    fn close_blocks(&mut self, column: isize) {
         while self.flow_level == 0 && self.indent > column {
             self.push(Kind::BlockEnd, self.at);
             self.indent = self.indents.pop().unwrap_or(-1);
         }
     }
 
-    fn fetch_end(&mut self) -> Result<(), Fault> {
-        if self.at.column != 0 {
+    /// Moves on over a token: whether it may be a key itself, and whether one may begin behind it.
+    fn pass(&mut self, may_be_key: bool, key_may_follow: bool) -> Result<(), Fault> {
+        if may_be_key {
+            self.offer_key()?;
+        } else {
+            self.drop_key()?;
+        }
+        self.key_may_begin = key_may_follow;
+        Ok(())
+    }
+
+    /// What ends all blocks: a directive, `---`, `...` and the end.
+    fn fetch_outermost(&mut self) -> Result<(), Fault> {
+        let is_end = self.at.index >= self.text.len();
+        if is_end && self.at.column != 0 {
             self.at = Mark { line: self.at.line + 1, column: 0, ..self.at };
         }
-        self.unroll_indent(-1);
-        self.remove_simple_key()?;
-        self.may_be_simple_key = false;
-        self.push(Kind::StreamEnd, self.at);
+        self.close_blocks(-1);
+        self.pass(false, false)?;
+        match self.char(0) {
+            _ if is_end => self.push(Kind::StreamEnd, self.at),
+            '-' => self.push_indicator(Kind::DocumentStart, 3),
+            '.' => self.push_indicator(Kind::DocumentEnd, 3),
+            _ => {
+                let mark = self.at;
+                let kind = self.scan_directive()?;
+                self.push(kind, mark);
+            }
+        }
         Ok(())
     }
 
-    fn fetch_directive(&mut self) -> Result<(), Fault> {
-        self.unroll_indent(-1);
-        self.remove_simple_key()?;
-        self.may_be_simple_key = false;
-        let mark = self.at;
-        let kind = self.scan_directive()?;
-        self.push(kind, mark);
-        Ok(())
-    }
-
-    fn fetch_document_indicator(&mut self, kind: Kind) -> Result<(), Fault> {
-        self.unroll_indent(-1);
-        self.remove_simple_key()?;
-        self.may_be_simple_key = false;
-        self.push_indicator(kind, 3);
-        Ok(())
-    }
-
-    fn fetch_flow_start(&mut self, kind: Kind) -> Result<(), Fault> {
-        self.save_simple_key()?;
-        let token = self.tokens_taken + self.tokens.len();
-        self.simple_keys.push(SimpleKey { token, mark: self.at, ..SimpleKey::default() });
-        self.flow_level += 1;
-        self.may_be_simple_key = true;
+    /// A bracket or brace that opens or closes, or a comma.
+    fn fetch_flow(&mut self, kind: Kind) -> Result<(), Fault> {
+        match kind {
+            Kind::FlowSequenceStart | Kind::FlowMappingStart => {
+                self.pass(true, true)?;
+                let token = self.tokens_taken + self.tokens.len();
+                self.candidates.push(Candidate { token, mark: self.at, ..Candidate::default() });
+                self.flow_level += 1;
+            }
+            Kind::FlowSequenceEnd | Kind::FlowMappingEnd => {
+                self.pass(false, false)?;
+                if let Some(level) = self.flow_level.checked_sub(1) {
+                    self.flow_level = level;
+                    let inner = self.candidates.pop();
+                    inner.and_then(|inner| self.candidates_by_token.remove(&inner.token));
+                }
+            }
+            _ => self.pass(false, true)?,
+        }
         self.push_indicator(kind, 1);
         Ok(())
     }
 
-    fn fetch_flow_end(&mut self, kind: Kind) -> Result<(), Fault> {
-        self.remove_simple_key()?;
-        if self.flow_level > 0 {
-            self.flow_level -= 1;
-            if let Some(key) = self.simple_keys.pop() {
-                self.simple_keys_by_token.remove(&key.token);
-            }
+    /// `-` of an item or `?` of a key, each of which opens a block where it is deeper than the one around it.
+    fn fetch_block(&mut self, kind: Kind) -> Result<(), Fault> {
+        let in_flow = self.flow_level > 0;
+        let (block, key_may_follow, rule) = match kind {
+            Kind::Key => (Kind::BlockMappingStart, !in_flow, "a key may not begin here"),
+            _ => (Kind::BlockSequenceStart, true, "an item of a list may not begin here"),
+        };
+        if !in_flow && !self.key_may_begin {
+            return self.fault(rule);
         }
-        self.may_be_simple_key = false;
+        self.open_block(self.at.column, None, block, self.at);
+        self.pass(false, key_may_follow)?;
         self.push_indicator(kind, 1);
-        Ok(())
-    }
-
-    fn fetch_flow_entry(&mut self) -> Result<(), Fault> {
-        self.remove_simple_key()?;
-        self.may_be_simple_key = true;
-        self.push_indicator(Kind::FlowEntry, 1);
-        Ok(())
-    }
-
-    fn fetch_block_entry(&mut self) -> Result<(), Fault> {
-        if self.flow_level == 0 {
-            if !self.may_be_simple_key {
-                return self.fault("an item of a list may not begin here");
-            }
-            self.roll_indent(self.at.column, None, Kind::BlockSequenceStart, self.at);
-        }
-        self.remove_simple_key()?;
-        self.may_be_simple_key = true;
-        self.push_indicator(Kind::BlockEntry, 1);
-        Ok(())
-    }
-
-    fn fetch_key(&mut self) -> Result<(), Fault> {
-        if self.flow_level == 0 {
-            if !self.may_be_simple_key {
-                return self.fault("a key may not begin here");
-            }
-            self.roll_indent(self.at.column, None, Kind::BlockMappingStart, self.at);
-        }
-        self.remove_simple_key()?;
-        self.may_be_simple_key = self.flow_level == 0;
-        self.push_indicator(Kind::Key, 1);
         Ok(())
     }
 
     fn fetch_value(&mut self) -> Result<(), Fault> {
-        let level = self.simple_keys.len() - 1;
+        let level = self.candidates.len() - 1;
         if self.is_valid(level)? {
-            let SimpleKey { token, mark, .. } = self.simple_keys[level];
+            let Candidate { token, mark, .. } = self.candidates[level];
             self.insert(token, Kind::Key, mark);
-            self.roll_indent(mark.column, Some(token), Kind::BlockMappingStart, mark);
-            self.simple_keys[level].is_possible = false;
-            self.simple_keys_by_token.remove(&token);
-            self.may_be_simple_key = false;
+            self.open_block(mark.column, Some(token), Kind::BlockMappingStart, mark);
+            self.candidates[level].is_possible = false;
+            self.candidates_by_token.remove(&token);
+            self.key_may_begin = false;
         } else {
             if self.flow_level == 0 {
-                if !self.may_be_simple_key {
+                if !self.key_may_begin {
                     return self.fault(
                         "a `:` with a space behind it stands inside of a text: put the text in quotes",
                     );
                 }
-                self.roll_indent(self.at.column, None, Kind::BlockMappingStart, self.at);
+                self.open_block(self.at.column, None, Kind::BlockMappingStart, self.at);
             }
-            self.may_be_simple_key = self.flow_level == 0;
+            self.key_may_begin = self.flow_level == 0;
         }
         self.push_indicator(Kind::Value, 1);
         Ok(())
     }
 
-    /// Fetches a token that may be a key.
-    fn fetch_simple(&mut self, scan: fn(&mut Self) -> Result<Kind, Fault>) -> Result<(), Fault> {
-        self.save_simple_key()?;
-        self.may_be_simple_key = false;
+    /// Fetches a token that has text. What may be a key is not followed by one; a block scalar is.
+    fn fetch_text(
+        &mut self,
+        may_be_key: bool,
+        scan: fn(&mut Self) -> Result<Kind, Fault>,
+    ) -> Result<(), Fault> {
+        self.pass(may_be_key, !may_be_key)?;
         let mark = self.at;
         let kind = scan(self)?;
         self.push(kind, mark);
         Ok(())
     }
-
-    fn fetch_block_scalar(&mut self, is_literal: bool) -> Result<(), Fault> {
-        self.remove_simple_key()?;
-        self.may_be_simple_key = true;
-        let mark = self.at;
-        let kind = self.scan_block(is_literal)?;
-        self.push(kind, mark);
-        Ok(())
-    }
 }
 
-fn no_colon<T>(key: SimpleKey) -> Result<T, Fault> {
+fn no_colon<T>(key: Candidate) -> Result<T, Fault> {
     Err(Fault::at(key.mark.line, "a `:` is missing behind a key"))
 }
 
