@@ -82,9 +82,12 @@ mod tests {
         of.iter().map(|(name, version)| (tag(name), release(version))).collect()
     }
 
+    /// Tags with the version of the chart under each; the version that is looked for; the tag that is found.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
+
     #[test]
     fn the_exact_tag_goes_before_the_other_spelling() {
-        let cases: [(&[(&str, &str)], &str, Option<&str>); 11] = [
+        let cases: [Case<'_>; 11] = [
             (&[("1.0.0", "1.0.0")], "1.0.0", Some("1.0.0")),
             (&[("1.0.0", "1.0.0")], "v1.0.0", None),
             (&[("1.0.0", "v1.0.0")], "v1.0.0", Some("1.0.0")),
