@@ -6,7 +6,7 @@ use super::chart::RemoteChart;
 use super::error::ClientError;
 use super::reference::{ChartReference, Repository, tag_of};
 use super::registry::Registry;
-use crate::chart::{Constraint, is_strict, lax, precedence, version_of_tag};
+use crate::chart::{Constraint, is_strict, lax, precedence, respelled, version_of_tag};
 use crate::oci::{Reference, Tag};
 
 /// What a person said beside the reference.
@@ -93,10 +93,8 @@ impl Chosen {
     /// `v1.2.3` beside `1.2.3`: people write both, registries have one.
     async fn spelled_otherwise(&self, registry: &Registry, repository: &Repository) -> Option<ClientError> {
         let tag = self.tag.as_ref().filter(|_| matches!(self.reference, Reference::Tag(_)))?.as_str();
-        let (other, how) = match tag.strip_prefix('v') {
-            Some(bare) => (bare.to_owned(), "without the leading v"),
-            None => (format!("v{tag}"), "with a leading v"),
-        };
+        let how = if tag.starts_with('v') { "without the leading v" } else { "with a leading v" };
+        let other = respelled(tag);
         lax(&version_of_tag(&other))?;
         let other = Tag::parse(&other).ok()?;
         // This is about a better message; if it cannot be had, the error at hand is told.
@@ -128,6 +126,7 @@ pub async fn choose(
             )));
         }
         (Some(tag), ..) => Some(tag.clone()),
+        (None, Some(exact), _) if chart.digest.is_none() => return by_version(registry, chart, exact).await,
         (None, Some(exact), _) => Some(tag_of(exact)?),
         (None, None, _) => None,
     };
@@ -141,6 +140,37 @@ pub async fn choose(
         (None, Some(tag)) => Ok(Chosen::named(Reference::Tag(tag.clone()), Some(tag))),
         (None, None) => by_constraint(registry, chart, version, wanted.devel).await,
     }
+}
+
+/// An exact version is a tag. Where there is no such tag, the one that differs by a leading `v` is it, if the chart there
+/// has this version: mirrors write tags so.
+async fn by_version(
+    registry: &Registry,
+    chart: &ChartReference,
+    version: &str,
+) -> Result<Chosen, ClientError> {
+    let tag = tag_of(version)?;
+    let reference = Reference::Tag(tag.clone());
+    match RemoteChart::open(registry, &chart.repository, &reference).await {
+        Ok(opened) => Ok(Chosen { reference, tag: Some(tag), chart: Some(opened) }),
+        Err(error) if error.is_not_found() => {
+            let other = under_another_v(registry, &chart.repository, &tag).await;
+            Ok(other.unwrap_or_else(|| Chosen::named(reference, Some(tag))))
+        }
+        // What is no chart may be copied.
+        Err(ClientError::Unfit(_)) => Ok(Chosen::named(reference, Some(tag))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The chart under `tag` with a leading `v` more or less, if its version is spelled like `tag`.
+async fn under_another_v(registry: &Registry, repository: &Repository, tag: &Tag) -> Option<Chosen> {
+    let other = Tag::parse(&respelled(tag.as_str())).ok()?;
+    let reference = Reference::Tag(other.clone());
+    let opened = RemoteChart::open(registry, repository, &reference).await.ok()?;
+    let config = opened.read_config(registry, repository).await.ok()?;
+    let is_meant = config.version == version_of_tag(tag.as_str());
+    is_meant.then(|| Chosen { reference, tag: Some(other), chart: Some(opened) })
 }
 
 /// A tag beside a digest must agree with it, if it is there at all: an old digest stays good when its tag moves on.

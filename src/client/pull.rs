@@ -14,8 +14,8 @@ use super::push::with_suffix;
 use super::reference::{ChartReference, Repository};
 use super::registry::Registry;
 use super::verify::{Claim, Verified, verify};
-use crate::chart::lax;
 use crate::chart::provenance::MAX_PROVENANCE;
+use crate::chart::{lax, respelled};
 use crate::clock::Clock;
 use crate::oci::{Descriptor, Reference};
 
@@ -114,9 +114,11 @@ async fn verify_remote(
     let missing = || ClientError::Unfit(format!("{repository} {} has no provenance file", chosen.reference));
     let provenance = remote.read_provenance(registry, repository).await?.ok_or_else(missing)?;
     let asked_for = chosen.version().filter(|version| lax(version).is_some());
+    let of_config = remote.read_config(registry, repository).await?.version;
     let version = match asked_for {
-        Some(version) => version,
-        None => remote.read_config(registry, repository).await?.version,
+        // A mirror's tag may lack the `v` of the version, or have one more.
+        Some(version) if respelled(&version) != of_config => version,
+        _ => of_config,
     };
     let claim = Claim { name: repository.base(), version: &version, package: &remote.package.digest };
     verify(&claim, &provenance, keyring, &*registry.transport().clock)

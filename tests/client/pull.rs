@@ -17,6 +17,7 @@ with_each_registry![
     what_is_not_there_is_named,
     the_other_spelling_of_a_version_is_named,
     the_newest_chart_is_chosen_where_other_tags_are_newer,
+    a_version_is_found_under_a_tag_with_another_v,
 ];
 with_each_helm![what_helm_pushed_is_pulled];
 
@@ -177,6 +178,33 @@ fn the_newest_chart_is_chosen_where_other_tags_are_newer(registry: &Any) {
     );
     let found = charthouse.json(&["search", &format!("oci://{}/team", registry.host()), "web"]);
     assert_eq!(found[0]["version"], "1.3.0", "{found}");
+}
+
+/// As mirrors have it: chart `v1.2.3` under tag `1.2.3`.
+fn a_version_is_found_under_a_tag_with_another_v(registry: &Any) {
+    let Some(oras) = Client::find(ORAS) else { return };
+    let charthouse = Charthouse::new();
+    let (prefixed, plain) = (pack("v-prefix", &[]), pack("app-1.2.3", &[]));
+    for (chart, other) in [(&prefixed, "1.2.3"), (&plain, "v1.2.3")] {
+        charthouse.push(chart, &format!("oci://{}/team", registry.host()));
+        let at = |namespace: &str, tag: &str| format!("{}/{namespace}/{}:{tag}", registry.host(), chart.name);
+        let copy =
+            ["cp", "--from-plain-http", "--to-plain-http", &at("team", &chart.version), &at("mirror", other)];
+        oras.run(&copy).succeeds();
+        let mirror = format!("oci://{}/mirror/{}", registry.host(), chart.name);
+        let wanted = ["--version", &chart.version];
+        let folder = format!("out-{other}");
+        fs::create_dir(charthouse.path(&folder)).unwrap();
+        charthouse.run(&[&["pull", &mirror, "-d", &folder][..], &wanted].concat()).succeeds();
+        let [file] = &charthouse.files(&folder)[..] else { panic!("one file") };
+        assert!(fs::read(charthouse.path(&folder).join(file)).unwrap() == chart.bytes);
+        let shown = charthouse.run(&[&["show", "chart", &mirror][..], &wanted].concat()).succeeds();
+        assert!(shown.contains(&chart.version), "{shown}");
+        // What neither spelling has is still missing, and a tag in the reference is the tag.
+        charthouse.run(&["pull", &mirror, "--version", "9.9.9"]).fails();
+        let said = charthouse.run(&["pull", &format!("{mirror}:{}", chart.version)]).fails();
+        assert!(said.contains(other), "{said}");
+    }
 }
 
 fn what_helm_pushed_is_pulled(helm: &Helm) {
