@@ -170,7 +170,7 @@ async fn under_another_v(registry: &Registry, repository: &Repository, tag: &Tag
     let opened = RemoteChart::open(registry, repository, &reference).await.ok()?;
     let config = opened.read_config(registry, repository).await.ok()?;
     let is_meant = config.version == version_of_tag(tag.as_str());
-    is_meant.then(|| Chosen { reference, tag: Some(other), chart: Some(opened) })
+    is_meant.then_some(Chosen { reference, tag: Some(other), chart: Some(opened) })
 }
 
 /// A tag beside a digest must agree with it, if it is there at all: an old digest stays good when its tag moves on.
