@@ -32,7 +32,8 @@ async fn two_thousand_pushes_over_two_replicas_and_a_faulty_store_are_all_kept()
     double.set_weather(Some(Weather { seed, one_in: 20 }));
     let (next, repeated) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let writers = (0..WRITERS).map(async |writer| {
-        let mut pushers = [Pusher::open(replicas[0].addr).await, Pusher::open(replicas[1].addr).await];
+        // Opened when they are used: a connection on which no request begins is cut after some seconds.
+        let mut pushers = [None, None];
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
             if n >= PUSHES {
@@ -41,7 +42,11 @@ async fn two_thousand_pushes_over_two_replicas_and_a_faulty_store_are_all_kept()
             let (repository, version, release) = chart(n);
             for attempt in 0.. {
                 // What one replica could not answer the other is asked.
-                let pusher = &mut pushers[(writer + attempt) % 2];
+                let replica = (writer + attempt) % 2;
+                if pushers[replica].is_none() {
+                    pushers[replica] = Some(Pusher::open(replicas[replica].addr).await);
+                }
+                let Some(pusher) = &mut pushers[replica] else { continue };
                 match pusher.try_push(&repository, &version, &release).await {
                     201 => break,
                     503 => repeated.fetch_add(1, Ordering::Relaxed),
