@@ -100,7 +100,7 @@ fn refused(fault: Fault) -> InvalidMetadata {
     InvalidMetadata::Yaml(shortened(fault.to_string()))
 }
 
-/// Reads one document that has no fields of its own.
+/// Parses one YAML document that is not a Chart.yaml, such as `values.yaml`.
 pub(super) fn parse(yaml: &[u8]) -> Result<Value, InvalidMetadata> {
     json(helm_yaml::read(yaml).map_err(refused)?)
 }

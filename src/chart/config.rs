@@ -10,6 +10,7 @@ use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
 use super::metadata::{Dependency, ImportValue, Maintainer, Metadata};
+use super::yaml::write_escaping;
 
 /// Chart.yaml as Helm knows it, in the order in which Go writes the fields; what is empty is left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -203,13 +204,7 @@ impl Formatter for GoFormatter {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut written = 0;
-        for (at, character) in fragment.char_indices().filter(|(_, character)| is_escaped_by_go(*character)) {
-            writer.write_all(&fragment.as_bytes()[written..at])?;
-            write!(writer, "\\u{:04x}", u32::from(character))?;
-            written = at + character.len_utf8();
-        }
-        writer.write_all(&fragment.as_bytes()[written..])
+        write_escaping(writer, fragment, is_escaped_by_go)
     }
 }
 

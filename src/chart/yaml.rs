@@ -30,14 +30,24 @@ impl Formatter for Harmless {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut written = 0;
-        for (at, character) in fragment.char_indices().filter(|(_, character)| is_escaped(*character)) {
-            writer.write_all(&fragment.as_bytes()[written..at])?;
-            write!(writer, "\\u{:04x}", u32::from(character))?;
-            written = at + character.len_utf8();
-        }
-        writer.write_all(&fragment.as_bytes()[written..])
+        write_escaping(writer, fragment, is_escaped)
     }
+}
+
+/// Writes a part of a JSON text, with escapes for characters of the basic plane that JSON lets stand and `is_escaped` does
+/// not.
+pub(super) fn write_escaping<W: ?Sized + io::Write>(
+    writer: &mut W,
+    fragment: &str,
+    is_escaped: impl Fn(char) -> bool,
+) -> io::Result<()> {
+    let mut written = 0;
+    for (at, character) in fragment.char_indices().filter(|(_, character)| is_escaped(*character)) {
+        writer.write_all(&fragment.as_bytes()[written..at])?;
+        write!(writer, "\\u{:04x}", u32::from(character))?;
+        written = at + character.len_utf8();
+    }
+    writer.write_all(&fragment.as_bytes()[written..])
 }
 
 /// What JSON lets stand and we do not: DEL and C1, line breaks of YAML 1.1, format characters (Unicode category Cf)

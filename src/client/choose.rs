@@ -56,7 +56,10 @@ impl Chosen {
         }
     }
 
-    /// Returns the digest, or the reason why there is none.
+    /// Returns the digest of what was chosen.
+    ///
+    /// # Errors
+    /// `Unfit` when the registry does not have it, with the other spelling if it has that.
     pub async fn digest(
         &self,
         registry: &Registry,

@@ -125,8 +125,7 @@ impl Registry {
         constraint: Option<&str>,
         devel: bool,
     ) -> Result<Version, Error> {
-        // As Helm has it: `--devel` means something without `--version` only.
-        let constraint = constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" });
+        let constraint = constraint_or_any(constraint, devel);
         let parsed = Constraint::parse(constraint)?;
         let (state, ListedChart { chart, .. }, _) = self.chart_and_state(repository).await?;
         let exact = Tag::parse(&tag_of_version(constraint)).ok();
@@ -155,7 +154,7 @@ impl Registry {
         constraint: Option<&str>,
         devel: bool,
     ) -> Result<Version, Error> {
-        let constraint = constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" });
+        let constraint = constraint_or_any(constraint, devel);
         if chart::lax(constraint).is_some() {
             let tag = Tag::parse(&tag_of_version(constraint)).map_err(|_| Error::VersionInvalid)?;
             return self.version_that(repository, &tag, standing::tagged).await;
@@ -194,6 +193,12 @@ impl Registry {
         let chart = overview.charts.get(repository).cloned().ok_or_else(unknown)?;
         Ok((state, ListedChart { repository: repository.clone(), chart }, overview.revision))
     }
+}
+
+/// Returns the constraint, or without one that for any version. As Helm has it, `--devel` means something without
+/// `--version` only.
+fn constraint_or_any(constraint: Option<&str>, devel: bool) -> &str {
+    constraint.unwrap_or(if devel { ">0.0.0-0" } else { "*" })
 }
 
 impl Version {

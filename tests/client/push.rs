@@ -1,4 +1,4 @@
-//! `push`: the same manifest as Helm makes, nothing sent twice, and refusals before anything is sent.
+//! `push`: the same manifest as Helm makes, nothing sent twice, and what is refused or warned about.
 
 use std::fs;
 

@@ -260,7 +260,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands behind the indicator of a key or a value.
+    /// Parses the node after a `?` or `:` indicator.
     fn block_part(&mut self, depth: usize) -> Result<usize, Fault> {
         self.scanner.take()?;
         match self.kind()? {

@@ -94,7 +94,7 @@ fn text(pushed: &Pushed) -> String {
     format!("{what}: {}\nDigest: {}\n", &pushed.reference["oci://".len()..], pushed.digest)
 }
 
-/// Whether every other package would end alike: nobody answers, or not to us.
+/// Whether every other package would fail in the same way: the registry does not answer, or refuses the credentials.
 fn is_for_all(error: &ClientError) -> bool {
     let is_silent = matches!(error, ClientError::Connection { .. } | ClientError::Certificate { .. });
     is_silent || error.status().is_some_and(|status| status.as_u16() == 401)

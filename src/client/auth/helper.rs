@@ -85,7 +85,7 @@ fn finish(child: &mut Child, input: &str) -> Result<(ExitStatus, Vec<u8>), Strin
         std::thread::spawn(move || {
             let mut output = Vec::new();
             let read = stdout.take(MAX_REPLY + 1).read_to_end(&mut output);
-            // Nobody listens any more when it took too long.
+            // The receiver is gone after the timeout.
             let _ = sender.send(read.map(|_| output));
         });
     }
